@@ -1,0 +1,3 @@
+"""A local decision-maker for home appliances."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,46 @@
+// Owns how things are put into words: numbers, ages, times, names of channels. Never in here: the document.
+
+const NAMES = {
+  pm2_5: "Fine dust", pm10: "Coarse dust", co2: "CO₂", voc: "VOC", voc_index: "VOC index", temperature: "Temperature",
+  humidity: "Humidity", presence: "Presence", power: "Power", illuminance: "Light", pressure: "Pressure", co: "CO",
+};
+
+export const name = (channel) => NAMES[channel] ?? capital(channel.replaceAll("_", " "));
+
+export const capital = (word) => word.charAt(0).toUpperCase() + word.slice(1);
+
+export function number(value) {
+  if (typeof value !== "number") return value ?? "–";
+  const size = Math.abs(value);
+  return value.toLocaleString(undefined, { maximumFractionDigits: size >= 100 ? 0 : size >= 10 ? 1 : 2 });
+}
+
+export function age(seconds) {
+  if (seconds === null) return "never heard";
+  if (seconds < 5) return "just now";
+  if (seconds < 100) return `${Math.round(seconds)} s ago`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min ago`;
+  return `${Math.round(seconds / 3600)} h ago`;
+}
+
+export const clock = (time) => new Date(time).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+
+export function day(time) {
+  const then = new Date(time), now = new Date();
+  if (then.toDateString() === now.toDateString()) return clock(time);
+  const tomorrow = new Date(now.getFullYear(), now.getMonth(), now.getDate() + 1);
+  if (then.toDateString() === tomorrow.toDateString()) return `tomorrow ${clock(time)}`;
+  return `${then.toLocaleDateString(undefined, { weekday: "short", day: "numeric", month: "short" })} ${clock(time)}`;
+}
+
+export function interval(voice) {
+  return voice.at_least === voice.at_most ? `exactly ${voice.at_least}` : `${voice.at_least} to ${voice.at_most}`;
+}
+
+// The next seven in the morning, and how to say it. Always less than a day away, which is as long as a word may hold.
+export function morning() {
+  const now = new Date(), at = new Date(now.getFullYear(), now.getMonth(), now.getDate(), 7);
+  if (at <= now) at.setDate(at.getDate() + 1);
+  const soon = at.toDateString() === now.toDateString();
+  return { seconds: Math.max(60, Math.round((at - now) / 1000)), words: soon ? `until ${clock(at)}` : `until tomorrow ${clock(at)}` };
+}

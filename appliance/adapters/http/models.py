@@ -1,0 +1,375 @@
+"""Owns how the answers and the bodies are spelt: the documented JSON of every resource.
+
+Never in here: where the values come from. Bodies are strict: unknown keys, other types and numbers that are not finite
+are refused.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from appliance.adapters.http.port import (
+    ApplianceView,
+    DecisionView,
+    HealthView,
+    OverrideView,
+    PointView,
+    SeriesView,
+    WhyView,
+)
+from appliance.core.arbitration import Voice
+from appliance.core.clock import Instant
+from appliance.core.events import Input
+
+MAX_READINGS = 64
+"""So many readings may be supposed at once."""
+
+LONGEST_OVERRIDE_S = 24 * 3600
+"""No override holds longer than a day."""
+
+AuthorityName = Literal[
+    "LIFE_SAFETY",
+    "MINIMUM_OFF",
+    "EQUIPMENT",
+    "MANUAL",
+    "MINIMUM_ON",
+    "RULE",
+    "DWELL",
+    "EDGE",
+    "MODEL",
+    "FALLBACK",
+]
+QualityName = Literal["good", "uncertain", "bad", "unknown"]
+Word = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")]
+
+
+def when(instant: Instant) -> datetime:
+    """Return the wall time of `instant` in UTC, to the millisecond."""
+    return wall(instant.wall_ns)
+
+
+def wall(wall_ns: int) -> datetime:
+    """Return Unix nanoseconds as a time in UTC, to the millisecond."""
+    seconds, rest = divmod(wall_ns, 1_000_000_000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1_000_000 * 1000)
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def response(self, status: int = 200) -> Response:
+        """Return the answer that says this."""
+        return Response(self.model_dump_json().encode(), status, media_type="application/json")
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+# ---------------------------------------------------------------- answers
+
+
+class InputModel(_Answer):
+    """What one channel was."""
+
+    channel: str
+    value: float | str | None = Field(
+        description="Null where it is unknown: too old, never heard, or not trusted"
+    )
+    unit: str | None
+    age_s: float | None = Field(description="Seconds since it was last heard well; null: never since boot")
+    quality: QualityName
+    reason: str | None = Field(description="Why the quality is not good")
+
+    @classmethod
+    def of(cls, given: Input) -> "InputModel":
+        """Spell `given`."""
+        return cls.model_validate(
+            {
+                "channel": given.channel,
+                "value": given.value,
+                "unit": given.unit,
+                "age_s": given.age_s,
+                "quality": given.quality,
+                "reason": given.reason,
+            }
+        )
+
+
+class VoiceModel(_Answer):
+    """One voice that was heard: the interval of actions that it would accept, and why."""
+
+    source: str
+    authority: AuthorityName
+    at_least: str
+    at_most: str
+    because: str
+    limited_by: str | None = Field(description="The stronger source that kept it from what it wanted")
+    contradicts: str | None = Field(description="The source of the same authority that wanted the contrary")
+
+    @classmethod
+    def of(cls, given: Voice) -> "VoiceModel":
+        """Spell `given`."""
+        return cls.model_validate(
+            {
+                "source": given.source,
+                "authority": given.authority.name,
+                "at_least": given.at_least,
+                "at_most": given.at_most,
+                "because": given.because,
+                "limited_by": given.limited_by,
+                "contradicts": given.contradicts,
+            }
+        )
+
+
+class DecisionModel(_Answer):
+    """What one appliance should do, who settled that, and everything that was looked at."""
+
+    id: int | None = Field(
+        description="Counts up over the whole history; null for a decision that was only supposed"
+    )
+    at: datetime
+    last_at: datetime = Field(description="When it was made the last of `count` times in a row")
+    count: int
+    recorded: bool = Field(description="Whether it is committed to disk")
+    appliance: str
+    action: str | None = Field(description="Null where no voice may act")
+    because: str
+    authority: AuthorityName
+    source: str = Field(description="The voice that settled it")
+    commanded: bool = Field(description="Whether a command follows from it; for a supposed one: would follow")
+    voices: tuple[VoiceModel, ...] = Field(description="Everybody who spoke, strongest first")
+    inputs: tuple[InputModel, ...]
+
+    @classmethod
+    def of(cls, given: DecisionView, *, supposed: bool = False) -> "DecisionModel":
+        """Spell `given`."""
+        made = given.decision
+        return cls.model_validate(
+            {
+                "id": None if supposed else made.id,
+                "at": when(made.at),
+                "last_at": when(given.last_at),
+                "count": given.count,
+                "recorded": given.recorded and not supposed,
+                "appliance": made.appliance,
+                "action": made.action,
+                "because": made.because,
+                "authority": made.authority.name,
+                "source": made.source,
+                "commanded": made.commanded,
+                "voices": tuple(VoiceModel.of(voice) for voice in made.voices),
+                "inputs": tuple(InputModel.of(value) for value in made.inputs),
+            }
+        )
+
+
+class DecisionPage(_Answer):
+    """Decisions, newest first."""
+
+    decisions: tuple[DecisionModel, ...]
+    next: str | None = Field(description="The cursor of the next, older page; null: there is none")
+
+
+class OverrideModel(_Answer):
+    """A person's word, and until when it holds."""
+
+    action: str
+    by: str
+    since: datetime
+    until: datetime
+    recorded: bool = Field(
+        description="Whether it is committed to disk; false: it does not outlive a restart"
+    )
+
+    @classmethod
+    def of(cls, given: OverrideView) -> "OverrideModel":
+        """Spell `given`."""
+        held = given.override
+        return cls(
+            action=held.action,
+            by=held.by,
+            since=when(held.since),
+            until=when(held.until),
+            recorded=given.recorded,
+        )
+
+
+class Cleared(_Answer):
+    """There is no override any more."""
+
+    recorded: bool = Field(description="Whether that is committed to disk")
+
+
+class ApplianceModel(_Answer):
+    """One appliance as it stands now."""
+
+    id: str
+    name: str
+    profile: str
+    actions: tuple[str, ...] = Field(description="Its ladder, weakest first")
+    modes: tuple[str, ...] = Field(description="Off the ladder: only a person enters one")
+    rest: str
+    safe: str
+    doing: str | None = Field(description="What it reports; null: nothing heard since boot")
+    doing_since: datetime | None
+    commanded: str | None = Field(description="What it was last told")
+    available: bool | None
+    fault: str | None
+    override: OverrideModel | None
+    decision: DecisionModel | None
+    channels: tuple[InputModel, ...] = Field(description="What its rules may look at, now")
+
+    @classmethod
+    def of(cls, given: ApplianceView) -> "ApplianceModel":
+        """Spell `given`."""
+        return cls(
+            id=given.id,
+            name=given.name,
+            profile=given.profile,
+            actions=given.actions,
+            modes=given.modes,
+            rest=given.rest,
+            safe=given.safe,
+            doing=given.doing,
+            doing_since=None if given.doing_since is None else when(given.doing_since),
+            commanded=given.commanded,
+            available=given.available,
+            fault=given.fault,
+            override=None if given.override is None else OverrideModel.of(given.override),
+            decision=None if given.decision is None else DecisionModel.of(given.decision),
+            channels=tuple(InputModel.of(value) for value in given.channels),
+        )
+
+
+class ApplianceList(_Answer):
+    """All appliances of the home."""
+
+    appliances: tuple[ApplianceModel, ...]
+
+
+class WhyModel(_Answer):
+    """Why an appliance does what it does."""
+
+    appliance: str
+    sentence: str
+    lines: tuple[str, ...] = Field(description="The whole account")
+    decision: DecisionModel | None
+
+    @classmethod
+    def of(cls, given: WhyView) -> "WhyModel":
+        """Spell `given`."""
+        return cls(
+            appliance=given.appliance,
+            sentence=given.sentence,
+            lines=given.lines,
+            decision=None if given.decision is None else DecisionModel.of(given.decision),
+        )
+
+
+class PointModel(_Answer):
+    """One bin of a channel's history: the mean, lowest and highest good value in it."""
+
+    at: datetime = Field(description="When the bin begins")
+    value: float | str | None
+    low: float | None
+    high: float | None
+    quality: QualityName
+
+    @classmethod
+    def of(cls, given: PointView) -> "PointModel":
+        """Spell `given`."""
+        return cls.model_validate(
+            {
+                "at": wall(given.wall_ns),
+                "value": given.value,
+                "low": given.low,
+                "high": given.high,
+                "quality": given.quality,
+            }
+        )
+
+
+class SeriesModel(_Answer):
+    """A channel's history, oldest first."""
+
+    appliance: str
+    channel: str
+    unit: str | None
+    points: tuple[PointModel, ...]
+
+    @classmethod
+    def of(cls, given: SeriesView) -> "SeriesModel":
+        """Spell `given`."""
+        points = tuple(PointModel.of(point) for point in given.points)
+        return cls(appliance=given.appliance, channel=given.channel, unit=given.unit, points=points)
+
+
+class PartModel(_Answer):
+    """How one part is."""
+
+    name: str
+    state: Literal["ok", "degraded", "down"]
+    detail: str | None
+
+
+class HealthModel(_Answer):
+    """How the whole is: degraded means that control goes on with a part missing, failing that it does not."""
+
+    status: Literal["ok", "degraded", "failing"]
+    ready: bool = Field(description="Whether appliances are under control")
+    version: str
+    uptime_s: float
+    parts: tuple[PartModel, ...]
+
+    @classmethod
+    def of(cls, given: HealthView) -> "HealthModel":
+        """Spell `given`."""
+        parts = tuple(PartModel(name=part.name, state=part.state, detail=part.detail) for part in given.parts)
+        return cls(
+            status=given.status,
+            ready=given.ready,
+            version=given.version,
+            uptime_s=given.uptime_s,
+            parts=parts,
+        )
+
+
+class ReadingHappened(_Answer):
+    """The data of a `reading` event."""
+
+    appliance: str
+    reading: InputModel
+
+
+# ---------------------------------------------------------------- bodies
+
+
+class SupposedReading(_Body):
+    """A reading that nobody made."""
+
+    channel: Word
+    value: float | Annotated[str, Field(min_length=1, max_length=64)]
+    unit: Annotated[str, Field(max_length=16)] | None = Field(
+        default=None, description="Null: the channel's own"
+    )
+
+
+class WhatIf(_Body):
+    """What if these readings came in now?"""
+
+    appliance: Word
+    readings: Annotated[list[SupposedReading], Field(max_length=MAX_READINGS)]
+
+
+class OverrideWish(_Body):
+    """What a person wants an appliance to do."""
+
+    action: Word = Field(description="One of the appliance's actions or modes")
+    for_s: int | None = Field(
+        default=None, ge=1, le=LONGEST_OVERRIDE_S, description="Seconds; null: the appliance's own default"
+    )
+    by: Literal["http", "page", "cli"] = Field(default="http", description="Through what the person speaks")

@@ -1,0 +1,49 @@
+"""Owns the resource of a person's word: setting and ending an override.
+
+Never in here: what an override does to a decision; or the token (see `limits`).
+"""
+
+from fastapi import APIRouter, Security
+from fastapi.security import HTTPBearer
+from starlette.responses import Response
+
+from appliance.adapters.http.appliances import no_such_appliance
+from appliance.adapters.http.models import Cleared, OverrideModel, OverrideWish
+from appliance.adapters.http.port import HomePort
+from appliance.adapters.http.problems import REFUSALS, Refused
+
+# The check itself lies in `limits`, before any body is read; this only describes it.
+_DESCRIBED = Security(
+    HTTPBearer(auto_error=False, description="The token that the home made at its first start")
+)
+
+
+def router(home: HomePort) -> APIRouter:
+    """Return the routes."""
+    routes = APIRouter(
+        prefix="/v1/appliances", tags=["overrides"], responses=REFUSALS, dependencies=[_DESCRIBED]
+    )
+
+    @routes.put("/{appliance}/override", response_model=OverrideModel)
+    async def override(appliance: str, wish: OverrideWish) -> Response:
+        """Let a person decide, for a time. Answered when it is committed; a newer one replaces it."""
+        view = home.appliance(appliance)
+        if view is None:
+            raise no_such_appliance()
+        if wish.action not in (*view.actions, *view.modes):
+            raise Refused(
+                422,
+                "no-such-action",
+                "The appliance has no such action.",
+                hint="It has " + ", ".join((*view.actions, *view.modes)) + ".",
+            )
+        return OverrideModel.of(await home.override(appliance, wish.action, wish.for_s, wish.by)).response()
+
+    @routes.delete("/{appliance}/override", response_model=Cleared)
+    async def clear_override(appliance: str) -> Response:
+        """Hand the appliance back. Ending what is not there is no error."""
+        if home.appliance(appliance) is None:
+            raise no_such_appliance()
+        return Cleared(recorded=await home.clear_override(appliance, "http")).response()
+
+    return routes

@@ -1,0 +1,216 @@
+"""Owns what the HTTP interface asks of a home, and the values in which it gets the answer.
+
+Never in here: a web framework, or anything that knows how the answer is spelt on the wire.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from appliance.adapters.http.feed import Subscription
+from appliance.core.clock import Instant
+from appliance.core.events import Decision, Input, Override
+
+
+class DecisionView(msgspec.Struct, frozen=True):
+    """A decision as it is remembered: made `count` times in a row, last at `last_at`.
+
+    `recorded` is False for one that only the memory ring holds, because there was no disk to commit it to, and for one
+    that was only supposed.
+    """
+
+    decision: Decision
+    count: int
+    last_at: Instant
+    recorded: bool
+
+
+class OverrideView(msgspec.Struct, frozen=True):
+    """A person's word that holds now, and whether it is committed to disk."""
+
+    override: Override
+    recorded: bool
+
+
+class ApplianceView(msgspec.Struct, frozen=True):
+    """One appliance as it stands now.
+
+    `actions` are its ladder, weakest first, `rest` and `safe` are among them; `modes` are off the ladder. `doing` is
+    what it reports, `commanded` what it was last told; None where nothing was heard or said. `available` is None where
+    nobody told. `fault` is a sentence, or None. `channels` are what its rules may look at, as of now.
+    """
+
+    id: str
+    name: str
+    profile: str
+    actions: tuple[str, ...]
+    modes: tuple[str, ...]
+    rest: str
+    safe: str
+    doing: str | None
+    doing_since: Instant | None
+    commanded: str | None
+    available: bool | None
+    fault: str | None
+    override: OverrideView | None
+    decision: DecisionView | None
+    channels: tuple[Input, ...]
+
+
+class WhyView(msgspec.Struct, frozen=True):
+    """Why an appliance does what it does: one `sentence`, and the whole account in `lines`."""
+
+    appliance: str
+    sentence: str
+    lines: tuple[str, ...]
+    decision: DecisionView | None
+
+
+class PointView(msgspec.Struct, frozen=True, gc=False):
+    """One bin of a channel's history, starting at `wall_ns` (Unix time): mean, lowest and highest GOOD value in it.
+
+    A word (a learned channel's label) stands in `value`, with `low` and `high` None. `quality` is "good", "uncertain",
+    "bad" or "unknown"; a bin without a GOOD value has `value` None.
+    """
+
+    wall_ns: int
+    value: float | str | None
+    low: float | None
+    high: float | None
+    quality: str
+
+
+class SeriesView(msgspec.Struct, frozen=True):
+    """A channel's history, oldest first."""
+
+    appliance: str
+    channel: str
+    unit: str | None
+    points: tuple[PointView, ...]
+
+
+class DecisionFilter(msgspec.Struct, frozen=True):
+    """Which decisions are asked for; None leaves open. Times are Unix nanoseconds: `since_ns` <= at < `until_ns`."""
+
+    appliance: str | None = None
+    action: str | None = None
+    since_ns: int | None = None
+    until_ns: int | None = None
+
+
+class Supposed(msgspec.Struct, frozen=True, gc=False):
+    """A reading that nobody made: what if `channel` were `value`? `unit` None means the channel's own."""
+
+    channel: str
+    value: float | str
+    unit: str | None
+
+
+class PartView(msgspec.Struct, frozen=True):
+    """How one part ("broker", "store", "model", "clock" ...) is; `detail` is a sentence where it is not ok."""
+
+    name: str
+    state: Literal["ok", "degraded", "down"]
+    detail: str | None = None
+
+
+class HealthView(msgspec.Struct, frozen=True):
+    """How the whole is. "failing" means that control does not go round; "degraded" that it does, with a part missing.
+
+    `ready` tells whether appliances are under control: connected, subscribed, and a full cycle done.
+    """
+
+    status: Literal["ok", "degraded", "failing"]
+    ready: bool
+    version: str
+    uptime_s: float
+    parts: tuple[PartView, ...]
+
+
+class MetricView(msgspec.Struct, frozen=True):
+    """One metric with its samples, labels -> value. `name` and label names are Prometheus names."""
+
+    name: str
+    kind: Literal["counter", "gauge"]
+    help: str
+    samples: tuple[tuple[Mapping[str, str], float], ...]
+
+
+class HomePort(Protocol):
+    """What the daemon offers to the HTTP interface.
+
+    Methods marked *loop* are called on the event loop and must answer from memory, at once. Those marked *thread* may
+    wait for a disk: they are called from worker threads, several at a time, and must be safe there.
+    """
+
+    def appliances(self) -> Sequence[ApplianceView]:
+        """*loop*: return every appliance of the home, in the order of the configuration."""
+        ...
+
+    def appliance(self, appliance: str) -> ApplianceView | None:
+        """*loop*: return one appliance, None where there is none of this id."""
+        ...
+
+    def why(self, appliance: str) -> WhyView | None:
+        """*loop*: return why it does what it does, None where there is no appliance of this id."""
+        ...
+
+    def decisions(self, which: DecisionFilter, before_id: int | None, limit: int) -> Sequence[DecisionView]:
+        """*thread*: return at most `limit` decisions with an id below `before_id`, newest first.
+
+        Raises:
+            StoreError: the history cannot be read, or not within a second.
+
+        """
+        ...
+
+    def decision(self, decision_id: int) -> DecisionView | None:
+        """*thread*: return one decision. Raises StoreError as `decisions` does."""
+        ...
+
+    def readings(
+        self, appliance: str, channel: str, since_ns: int, until_ns: int, points: int
+    ) -> SeriesView | None:
+        """*thread*: return the history of one channel in at most `points` bins, None where there is no such channel.
+
+        Raises:
+            StoreError: the history cannot be read, or not within a second.
+
+        """
+        ...
+
+    def decide(self, appliance: str, readings: Sequence[Supposed]) -> DecisionView | None:
+        """*loop*: return what would be decided now if these readings came in; nothing is commanded or remembered.
+
+        None where there is no such appliance.
+
+        Raises:
+            PayloadError: a value or a unit cannot belong to its channel.
+
+        """
+        ...
+
+    async def override(self, appliance: str, action: str, for_s: int | None, by: str) -> OverrideView:
+        """*loop*: let a person decide; return when that is committed, or is known to stay unrecorded.
+
+        `appliance` and `action` exist. `for_s` None takes the appliance's own default. Where the action is out of
+        bounds, raises ConfigError.
+        """
+        ...
+
+    async def clear_override(self, appliance: str, by: str) -> bool:
+        """*loop*: end a person's word, if any. Return whether that is committed (False: unrecorded)."""
+        ...
+
+    def health(self) -> HealthView:
+        """*loop*: return how the whole is."""
+        ...
+
+    def metrics(self) -> Sequence[MetricView]:
+        """*loop*: return the counters and gauges of all rooms."""
+        ...
+
+    def subscribe(self) -> Subscription | None:
+        """*loop*: return a subscription to what happens, None where there are too many (see `feed.Feed`)."""
+        ...

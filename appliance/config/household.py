@@ -1,0 +1,102 @@
+"""Owns the way from settings to what the core works on: appliances from profiles, dialects from sections.
+
+Never in here: models, the network, or the disk beyond reading profile files.
+"""
+
+import tomllib
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any
+
+from appliance.config.loading import Loaded, read_toml
+from appliance.config.tables import ApplianceTable, PlainTable, Settings
+from appliance.core import guards
+from appliance.core.payloads.message import Dialect
+from appliance.core.payloads.plain import Plain, PlainField, PlainSource, PlainTarget
+from appliance.core.payloads.tasmota import Tasmota
+from appliance.core.payloads.zigbee2mqtt import Zigbee2mqtt
+from appliance.core.profile import Appliance, Binding, ProfileTable, SpellingTable, assemble, read_profile
+from appliance.core.registry import discover
+from appliance.errors import ConfigError
+
+
+def shipped_profiles() -> dict[str, Traversable]:
+    """Return the profiles in this package, by name."""
+    folder = files("appliance") / "profiles"
+    return {file.name.removesuffix(".toml"): file for file in folder.iterdir() if file.name.endswith(".toml")}
+
+
+def appliances(loaded: Loaded) -> tuple[Appliance, ...]:
+    """Return the appliances of this home.
+
+    Raises:
+        ConfigError: a profile is missing or wrong, or the binding does not fit it; names the file and the place.
+    """
+    plugs = {module.GUARD.name: module.GUARD for module in discover(guards).values()}
+    profiles: dict[str, tuple[ProfileTable, str]] = {}
+    built = []
+    for name, table in loaded.settings.appliances.items():
+        if table.profile not in profiles:
+            profiles[table.profile] = _profile(table.profile, loaded, name)
+        profile, where = profiles[table.profile]
+        built.append(assemble(profile, _binding(name, table), plugs, where=f"[appliances.{name}] with {where}"))
+    return tuple(built)
+
+
+def dialects(settings: Settings) -> tuple[Dialect, ...]:
+    """Return the dialects that are listened to, in the order in which they are asked."""
+    spoken: list[Dialect] = []
+    if settings.plain:
+        spoken.append(_plain(settings.plain))
+    if settings.zigbee2mqtt.enabled:
+        spoken.append(Zigbee2mqtt(base=settings.zigbee2mqtt.base))
+    if settings.tasmota.enabled:
+        spoken.append(Tasmota())
+    return tuple(spoken)
+
+
+def _profile(name: str, loaded: Loaded, appliance: str) -> tuple[ProfileTable, str]:
+    shipped = shipped_profiles()
+    table: dict[str, Any]
+    if name in shipped:
+        where = f"profile {name}"
+        table = tomllib.loads(shipped[name].read_text(encoding="utf-8"))
+    elif name.endswith(".toml"):
+        where = str(loaded.folder / name)
+        table = read_toml(loaded.folder / name)
+    else:
+        raise ConfigError(
+            f"[appliances.{appliance}] profile: there is no profile {name!r}",
+            hint=f"choose one of {', '.join(sorted(shipped))}, or name a .toml file of your own",
+        )
+    return read_profile(table, where=where), where
+
+
+def _binding(name: str, table: ApplianceTable) -> Binding:
+    channels = {}
+    for channel, given in table.channels.items():
+        sources = (given,) if isinstance(given, str) else given
+        channels[channel] = tuple(_source(source, name, channel) for source in sources)
+    commands = {action: SpellingTable(spelling.set, spelling.seen) for action, spelling in table.commands.items()}
+    return Binding(name, table.device, table.title, table.hold, channels, table.rules, commands)
+
+
+def _source(text: str, appliance: str, channel: str) -> tuple[str, str | None]:
+    device, colon, metric = text.partition(":")
+    if "/" not in device or (colon and not metric):
+        raise ConfigError(
+            f"[appliances.{appliance}.channels] {channel}: {text!r} names no device",
+            hint="write dialect/name, as zigbee2mqtt/living_air, with :metric behind it where the metric has another name",
+        )
+    return device, metric or None
+
+
+def _plain(tables: dict[str, PlainTable]) -> Plain:
+    sources, targets = [], []
+    for name, table in tables.items():
+        if table.topic is not None:
+            fields = tuple(PlainField(metric, field.path, field.unit) for metric, field in table.fields.items())
+            sources.append(PlainSource(name, table.topic, fields, tuple(table.states.items())))
+        if table.command_topic is not None:
+            targets.append(PlainTarget(name, table.command_topic, table.command_payload))
+    return Plain(tuple(sources), tuple(targets))

@@ -1,0 +1,74 @@
+"""Owns the words between an appliance and its device: how an action is commanded, how a report is understood.
+
+Never in here: deciding, or a dialect's spelling of topics and payloads.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from appliance.core.clock import SECOND
+from appliance.core.payloads.message import Scalar
+
+SETTLE_NS = 3 * SECOND
+"""How long a device may take to obey. Echoes, late reports of the command before, and the device's own report all come
+within it (a zigbee fan reports within 1 to 2 s), so no report inside it is a hand. Three tries stay under 10 s."""
+TRIES = 3
+"""So often a command is sent before the device counts as not obeying."""
+RETURN_NS = 10 * SECOND
+"""After a link, a bridge or the device came back, reports tell what happened meanwhile; none of them is a hand."""
+
+
+class Spelling(msgspec.Struct, frozen=True):
+    """One action in the device's words: `set` commands it; a report in which all of `seen` hold means it."""
+
+    action: str
+    set: Mapping[str, Scalar]
+    seen: Mapping[str, tuple[Scalar, ...]]
+
+    def fits(self, states: Mapping[str, Scalar]) -> bool:
+        """Return whether a report of `states` (metric -> value) means this action."""
+        return bool(self.seen) and all(states.get(metric) in words for metric, words in self.seen.items())
+
+
+class Actuator(msgspec.Struct, frozen=True):
+    """The device that carries out an appliance's actions. `spellings` are tried in order: the first that fits, holds."""
+
+    device: str
+    spellings: tuple[Spelling, ...]
+
+    def command(self, action: str) -> Mapping[str, Scalar]:
+        """Return what to set for `action`, which is one of the spellings'."""
+        return next(spelling.set for spelling in self.spellings if spelling.action == action)
+
+    def recognise(self, states: Mapping[str, Scalar], expected: str | None) -> str | None:
+        """Return the action that `states` (metric -> value) mean, or None where they mean none that is known.
+
+        A plug's "on" may mean several levels: where `expected`, what was commanded last, is one of them, it is meant.
+        """
+        fits = [spelling.action for spelling in self.spellings if spelling.fits(states)]
+        if not fits:
+            return None
+        return expected if expected in fits else fits[0]
+
+    @property
+    def reports(self) -> bool:
+        """Whether this device ever says what it does."""
+        return any(spelling.seen for spelling in self.spellings)
+
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """The properties to ask for its state."""
+        return tuple(dict.fromkeys(name for spelling in self.spellings for name in spelling.set))
+
+
+class Flight(msgspec.Struct, frozen=True, gc=False):
+    """A command on its way: sent at `sent_ns`, for the `tries`-th time; `faulted` once the device would not obey."""
+
+    sent_ns: int
+    tries: int
+    faulted: bool = False
+
+    def flying(self, now_ns: int) -> bool:
+        """Return whether the device may still be about to obey."""
+        return now_ns - self.sent_ns < SETTLE_NS

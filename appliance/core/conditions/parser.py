@@ -1,0 +1,308 @@
+"""Owns the words of a rule: text in, a tree of nodes out, or an error that points at the place.
+
+A recursive descent over one short text. Never in here: `eval`, or what a condition means in a snapshot.
+
+    condition := conjunction ("or" conjunction)*
+    conjunction := negation ("and" negation)*
+    negation := "not" negation | held
+    held := primary ["for" duration]                           directly after a "not" only in brackets
+    primary := "(" condition ")" | comparison
+    comparison := term (">" | ">=" | "<" | "<=") number [unit] ["per" "min"]
+                | channel "is" ["not"] ("unknown" | word)
+                | "time" "is" ["not"] "between" HH:MM "and" HH:MM
+    term := channel | "age" "(" channel ")" | ("mean" | "min" | "max") "(" channel "," duration ")"
+          | ("rising" | "falling") "(" channel ")"             per minute, over the last 5 min
+    duration := number ("s" | "min" | "h")
+"""
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from appliance.core.clock import SECOND
+from appliance.core.conditions.nodes import (
+    COMPARE,
+    And,
+    Between,
+    Compare,
+    CompareAge,
+    CompareWindow,
+    For,
+    Is,
+    IsUnknown,
+    Node,
+    Not,
+    Or,
+)
+from appliance.core.quantities import Quantity, convert
+from appliance.errors import ProfileError
+
+MAX_LENGTH = 500
+"""Characters of one condition: a rule that needs more is two rules."""
+MAX_DEPTH = 12
+"""Brackets and negations within each other."""
+SLOPE_SPAN_NS = 300 * SECOND
+"""Over which `rising` and `falling` are measured: ten bins, so that one noisy bin does not make a trend (assumed)."""
+
+_UNITS_OF_TIME = {"s": SECOND, "min": 60 * SECOND, "h": 3600 * SECOND}
+
+
+class Vocabulary(msgspec.Struct, frozen=True):
+    """What may be spoken of: a quantity for each measured channel, the words for each other one."""
+
+    measured: Mapping[str, Quantity]
+    worded: Mapping[str, tuple[str, ...]] = {}
+
+
+def parse(text: str, vocabulary: Vocabulary, *, where: str) -> Node:
+    """Return the tree of `text`.
+
+    Args:
+        text: one condition.
+        vocabulary: the channels and words that it may use.
+        where: names the place in errors, and is the prefix of the keys of `for`, as "rule clean_air, when".
+
+    Raises:
+        ProfileError: with the column, a caret under the place, and the remedy.
+    """
+    return _Parser(text, vocabulary, where).whole()
+
+
+def duration_ns(text: str, *, where: str) -> int:
+    """Return the nanoseconds of a duration as "5 min".
+
+    Raises:
+        ProfileError: it is no positive number with one of the units s, min, h.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h)\s*", text)
+    if match is None or float(match[1]) <= 0:
+        raise ProfileError(f"{where}: {text!r} is no duration", hint='write a number and a unit: "30 s", "5 min", "2 h"')
+    return round(float(match[1]) * _UNITS_OF_TIME[match[2]])
+
+
+_TOKEN = re.compile(
+    r"\s*(?:(?P<clock>\d{1,2}:\d{2})|(?P<number>-?\d+(?:\.\d+)?)|(?P<name>[A-Za-zµμ°%Ω][\w/³²°%Ω·.-]*)|(?P<sign>>=|<=|>|<|\(|\)|,))"
+)
+
+
+class _Parser:
+    """Recursive descent over one line of text; keeps where it is, and nothing else."""
+
+    def __init__(self, text: str, vocabulary: Vocabulary, where: str) -> None:
+        self.text = text
+        self.vocabulary = vocabulary
+        self.where = where
+        self.tokens: list[tuple[str, str, int]] = []
+        self.position = 0
+        self.depth = 0
+        self.holds = 0
+        if len(text) > MAX_LENGTH:
+            raise ProfileError(
+                f"{where}: the condition has {len(text)} characters, {MAX_LENGTH} are allowed", hint="split it into two rules"
+            )
+        at = 0
+        while at < len(text.rstrip()):
+            match = _TOKEN.match(text, at)
+            if match is None:
+                start = at + len(text[at:]) - len(text[at:].lstrip())
+                raise self.error(f"{text[start]!r} is not understood", "use names, numbers, > >= < <= and brackets", start)
+            kind = match.lastgroup or ""
+            self.tokens.append((kind, match[kind], match.start(kind)))
+            at = match.end()
+        self.tokens.append(("end", "", len(text.rstrip())))
+
+    def error(self, what: str, remedy: str, column: int | None = None) -> ProfileError:
+        at = self.tokens[self.position][2] if column is None else column
+        line = self.text.count("\n", 0, at) + 1
+        start = self.text.rfind("\n", 0, at) + 1
+        shown = self.text[start:].split("\n", 1)[0]
+        return ProfileError(
+            f"{self.where}, line {line}, column {at - start + 1}: {what}\n    {shown}\n    {' ' * (at - start)}^", hint=remedy
+        )
+
+    # ------------------------------------------------------------ tokens
+
+    def peek(self) -> str:
+        return self.tokens[self.position][1]
+
+    def take(self) -> tuple[str, str, int]:
+        token = self.tokens[self.position]
+        if token[0] != "end":
+            self.position += 1
+        return token
+
+    def accept(self, word: str) -> bool:
+        if self.tokens[self.position][0] in ("name", "sign") and self.peek() == word:
+            self.position += 1
+            return True
+        return False
+
+    def expect(self, word: str, remedy: str) -> None:
+        if not self.accept(word):
+            raise self.error(f"{word!r} is missing here", remedy)
+
+    # ------------------------------------------------------------ grammar
+
+    def whole(self) -> Node:
+        node = self.disjunction()
+        if self.tokens[self.position][0] != "end":
+            raise self.error(f"{self.peek()!r} is too much", 'join conditions with "and" or "or"')
+        return node
+
+    def disjunction(self) -> Node:
+        parts = [self.conjunction()]
+        while self.accept("or"):
+            parts.append(self.conjunction())
+        return parts[0] if len(parts) == 1 else Or(tuple(parts))
+
+    def conjunction(self) -> Node:
+        parts = [self.negation()]
+        while self.accept("and"):
+            parts.append(self.negation())
+        return parts[0] if len(parts) == 1 else And(tuple(parts))
+
+    def negation(self) -> Node:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise self.error(f"more than {MAX_DEPTH} brackets within each other", "split it into two rules")
+        negated = self.accept("not")
+        node = Not(self.negation()) if negated else self.primary()
+        if self.peek() == "for":
+            if negated:
+                raise self.error('"for" after a "not" can be read in two ways', "put brackets: (not …) for 5 min, or not (… for 5 min)")
+            self.take()
+            span = self.duration()
+            self.holds += 1
+            node = For(node, span, f"{self.where}#{self.holds}")
+        self.depth -= 1
+        return node
+
+    def primary(self) -> Node:
+        if self.accept("("):
+            node = self.disjunction()
+            self.expect(")", "close the bracket")
+            return node
+        return self.comparison()
+
+    def comparison(self) -> Node:
+        kind, word, column = self.take()
+        if kind != "name":
+            raise self.error("a condition is missing here", "write a channel, as pm2_5 > 12", column)
+        if word == "time":
+            return self.time()
+        if word == "age" and self.accept("("):
+            channel = self.channel()
+            self.expect(")", "close the bracket")
+            op = self.op()
+            return CompareAge(channel, op, self.duration())
+        if word in ("mean", "min", "max") and self.accept("("):
+            channel, quantity = self.measured()
+            self.expect(",", f"say over which time: {word}({channel}, 10 min)")
+            span = self.duration()
+            self.expect(")", "close the bracket")
+            return CompareWindow(channel, word, span, self.op(), self.threshold(quantity))
+        if word in ("rising", "falling") and self.accept("("):
+            channel, quantity = self.measured()
+            self.expect(")", "close the bracket")
+            op = self.op()
+            value = self.threshold(quantity, slope=True)
+            self.expect("per", f"say per what: {word}({channel}) > 1 per min")
+            self.expect("min", f"say per what: {word}({channel}) > 1 per min")
+            return CompareWindow(channel, word, SLOPE_SPAN_NS, op, value)
+        self.known(word, column)
+        if self.accept("is"):
+            negated = self.accept("not")
+            node = self.word(word)
+            return Not(node) if negated else node
+        quantity = self.vocabulary.measured.get(word)
+        if quantity is None:
+            raise self.error(f"{word} has words, not numbers", f'write "{word} is …": {", ".join(self.vocabulary.worded[word])}')
+        op = self.op()
+        return Compare(word, op, self.threshold(quantity))
+
+    def word(self, channel: str) -> Node:
+        kind, word, column = self.take()
+        if word == "unknown":
+            return IsUnknown(channel)
+        words = self.vocabulary.worded.get(channel)
+        if words is None:
+            raise self.error(f"{channel} is a number, not a word", f"compare it, as {channel} > 12, or ask “{channel} is unknown”", column)
+        if kind != "name" or word not in words:
+            raise self.error(f"{channel} is never {word!r}", f"it can be: {', '.join(words)}, unknown", column)
+        return Is(channel, word)
+
+    def time(self) -> Node:
+        self.expect("is", "write: time is between 22:00 and 07:00")
+        negated = self.accept("not")
+        self.expect("between", "write: time is between 22:00 and 07:00")
+        start = self.clock()
+        self.expect("and", "write: time is between 22:00 and 07:00")
+        node = Between(start, self.clock())
+        return Not(node) if negated else node
+
+    def clock(self) -> int:
+        kind, word, column = self.take()
+        hours, _, minutes = word.partition(":")
+        if kind != "clock" or int(hours) > 23 or int(minutes) > 59:
+            raise self.error("a time of day is missing here", "write hours and minutes, as 07:00", column)
+        return int(hours) * 60 + int(minutes)
+
+    # ------------------------------------------------------------ parts
+
+    def known(self, word: str, column: int) -> None:
+        if word not in self.vocabulary.measured and word not in self.vocabulary.worded:
+            names = ", ".join([*self.vocabulary.measured, *self.vocabulary.worded]) or "none"
+            raise self.error(f"there is no channel {word!r}", f"the channels are: {names}", column)
+
+    def channel(self) -> str:
+        _, word, column = self.take()
+        self.known(word, column)
+        return word
+
+    def measured(self) -> tuple[str, Quantity]:
+        _, word, column = self.take()
+        self.known(word, column)
+        quantity = self.vocabulary.measured.get(word)
+        if quantity is None:
+            raise self.error(f"{word} has words, not numbers", "use a measured channel", column)
+        return word, quantity
+
+    def op(self) -> str:
+        _, word, column = self.take()
+        if word not in COMPARE:
+            raise self.error("a comparison is missing here", "write one of > >= < <=", column)
+        return word
+
+    def threshold(self, quantity: Quantity, *, slope: bool = False) -> float:
+        kind, word, column = self.take()
+        if kind != "number":
+            raise self.error("a number is missing here", f"write a threshold in {quantity.unit}", column)
+        value = float(word)
+        kind, unit, at = self.tokens[self.position]
+        if kind == "name" and unit not in ("and", "or", "for", "per"):
+            self.take()
+            converted = convert(value, unit, quantity)
+            if converted is not None and slope:
+                # A change has no zero point: 9 °F per minute are 5 °C per minute, whatever 0 °F is.
+                origin = convert(0.0, unit, quantity)
+                converted = None if origin is None else converted - origin
+            if converted is None:
+                raise self.error(f"{unit!r} is no unit of {quantity.name}", f"write it in {quantity.unit}, or leave the unit out", at)
+            value = converted
+        if not slope and not quantity.low <= value <= quantity.high:
+            raise self.error(
+                f"{quantity.name} never reaches {value:g}",
+                f"it lies between {quantity.low:g} and {quantity.high:g} {quantity.unit}",
+                column,
+            )
+        return value
+
+    def duration(self) -> int:
+        kind, word, column = self.take()
+        if kind != "number" or float(word) <= 0:
+            raise self.error("a duration is missing here", "write a number and a unit: 30 s, 5 min, 2 h", column)
+        unit_kind, unit, at = self.take()
+        if unit_kind != "name" or unit not in _UNITS_OF_TIME:
+            raise self.error("the unit of time is missing", f"write {word} s, {word} min or {word} h", at)
+        return round(float(word) * _UNITS_OF_TIME[unit])

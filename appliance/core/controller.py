@@ -1,0 +1,270 @@
+"""Owns the order of things: events in, decisions made, effects out.
+
+`decide` is a function of its arguments; `Controller` merely holds the state between calls. Never in here: a clock, the
+network, the disk, or any rule of its own about what an appliance should do.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import tzinfo
+from typing import Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from appliance.core import deciding, hands, sensing
+from appliance.core.clock import Instant
+from appliance.core.events import (
+    AskState,
+    AvailabilityChanged,
+    Decision,
+    Effect,
+    Event,
+    LinkChanged,
+    Memory,
+    PersonSpoke,
+    ReadingArrived,
+    Record,
+    StateReported,
+    Tick,
+)
+from appliance.core.features import FeatureSpec, extract
+from appliance.core.profile import LEARNED_MAX_AGE_NS, Appliance
+from appliance.core.readings import Quality, Reading
+from appliance.core.senses import Learned, Sense
+from appliance.core.state import ApplianceState, State
+from appliance.core.trust import judge
+from appliance.core.windows import BIN_NS, Window
+
+
+class Classifier(Protocol):
+    """A model, ready to be asked. `predict` takes features (N, F) float32 and gives calibrated probabilities (N, L)."""
+
+    @property
+    def spec(self) -> FeatureSpec:
+        """The features that it takes."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The words of its channel, in the order of its probabilities."""
+
+    @property
+    def threshold(self) -> float:
+        """The top probability from which on a prediction counts as sure."""
+
+    def predict(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return calibrated probabilities (N, L) for features (N, F)."""
+
+
+class Home:
+    """What does not change while the daemon runs: the appliances, who feeds which channel, the models, the zone.
+
+    `observe` decides and records, and commands nothing.
+    """
+
+    def __init__(
+        self, appliances: Iterable[Appliance], classifiers: Mapping[str, Classifier], zone: tzinfo, *, observe: bool = False
+    ) -> None:
+        self.appliances = {appliance.id: appliance for appliance in appliances}
+        self.classifiers = classifiers
+        self.zone = zone
+        self.observe = observe
+        self.routes: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
+        self.reporters: dict[str, tuple[str, ...]] = {}
+        for appliance in self.appliances.values():
+            for device, metric, channel in appliance.sources:
+                self.routes[device, metric] = (*self.routes.get((device, metric), ()), (appliance.id, channel))
+            device = appliance.actuator.device
+            self.reporters[device] = (*self.reporters.get(device, ()), appliance.id)
+
+    def at_start(self, memories: Mapping[str, Memory], now: Instant, *, next_id: int = 1) -> State:
+        """Return the state of a home that has just started, with what it remembered. After another boot, or with no
+        memory, an appliance counts as just switched off."""
+        return State({name: self._fresh(spec, memories.get(name), now) for name, spec in self.appliances.items()}, next_id=next_id)
+
+    def _fresh(self, spec: Appliance, memory: Memory | None, now: Instant) -> ApplianceState:
+        if memory is None or memory.stopped is None or memory.stopped.boot_id != now.boot_id:
+            memory = msgspec.structs.replace(memory or Memory(), stopped=now, started=None, switches=(), true_since={})
+        senses = {name: Sense(channel, {}, Window.empty(channel.max_age_ns)) for name, channel in spec.channels.items()}
+        learned = {}
+        for channel, model in spec.models.items():
+            reason = "nothing heard since boot" if model in self.classifiers else f"the model {model} is missing"
+            learned[channel] = Learned(None, 0.0, Quality.UNCERTAIN, reason, now, LEARNED_MAX_AGE_NS)
+        return ApplianceState(senses, learned, memory, wake_ns=now.boottime_ns)
+
+
+class Controller:
+    """The holder of the state. Not safe for threads: one loop owns it."""
+
+    def __init__(self, home: Home, state: State) -> None:
+        self.home = home
+        self.state = state
+
+    def handle(self, events: Sequence[Event], now: Instant) -> list[Effect]:
+        """Take one wake-up's events, in order of arrival, and return what follows, in order."""
+        self.state, effects = decide(self.home, self.state, events, now)
+        return effects
+
+    def wake_at(self) -> int:
+        """Return the `boottime_ns` at which it wants a `Tick`: a timer ends, or the next bins open."""
+        return self.state.wake_ns
+
+    def suppose(self, appliance: str, readings: Mapping[str, float], now: Instant) -> Decision | None:
+        """Return the decision that would follow if the channels of `appliance` read `readings` now. Changes nothing.
+
+        A value out of its quantity's range is BAD here as anywhere; a jump is not, for a supposition has no past.
+        """
+        state = self.state.appliances[appliance]
+        senses = dict(state.senses)
+        for channel, value in readings.items():
+            sense = senses[channel]
+            reading = Reading("supposed", channel, value, sense.channel.quantity.unit)
+            senses[channel] = Sense(sense.channel, {}, sense.window).hear("supposed", reading, now, retained=False, resent=False)
+        supposed = msgspec.structs.replace(state, senses=senses, last=None, answered=True)
+        whole = msgspec.structs.replace(self.state, appliances={**self.state.appliances, appliance: supposed})
+        _, effects = decide(self.home, whole, [Tick()], now, only=appliance)
+        return next((effect.decision for effect in effects if isinstance(effect, Record)), None)
+
+
+class _Step(msgspec.Struct):
+    """One event for one appliance: the senses after it, and where its feature rows lie (channel, model, index)."""
+
+    appliance: str
+    event: Event
+    senses: Mapping[str, Sense] | None
+    rows: list[tuple[str, str, int]]
+
+
+def decide(
+    home: Home, state: State, events: Sequence[Event], now: Instant, *, only: str | None = None
+) -> tuple[State, list[Effect]]:
+    """Return the state after `events` and what follows from them. Alters none of its arguments.
+
+    Two passes, so that a wake-up with many readings runs each model once: fold the events, keeping each reading's
+    feature row; ask the models about all rows; then decide in order. No feature reads a decision, so this is the same.
+    """
+    work = sensing.Fold(home.routes, state, now)
+    rows: dict[str, list[NDArray[np.float32]]] = {}
+    steps: list[_Step] = []
+    for event in events:
+        _fold(home, work, event, steps, rows, now, only)
+    said = {name: home.classifiers[name].predict(np.stack(table)) for name, table in rows.items()}
+
+    appliances = dict(state.appliances)
+    effects: list[Effect] = [*work.kept]
+    next_id = state.next_id
+    devices = work.devices
+    wake_ns = state.wake_ns
+    for step in steps:
+        spec = home.appliances[step.appliance]
+        before = appliances[step.appliance]
+        after = _apply(home, spec, before, step, said, now, effects)
+        if after is None:
+            continue
+        first = len(effects)
+        after, next_id = deciding.settle(spec, after, now, home.zone, effects, next_id=next_id, observe=home.observe)
+        appliances[step.appliance] = after
+        wake_ns = min(wake_ns, after.wake_ns)
+        if len(effects) > first:
+            devices = deciding.told(devices, effects[first:], now)
+    if wake_ns <= now.boottime_ns:
+        # Whoever was first has been looked at; only now is it worth asking everybody.
+        wake_ns = min((after.wake_ns for after in appliances.values()), default=now.boottime_ns + BIN_NS)
+    links = [event.connected for event in events if isinstance(event, LinkChanged)]
+    return State(
+        appliances,
+        devices,
+        next_id,
+        links[-1] if links else state.connected,
+        now.boottime_ns if links else state.since_ns,
+        wake_ns,
+    ), effects
+
+
+def _fold(
+    home: Home,
+    work: sensing.Fold,
+    event: Event,
+    steps: list[_Step],
+    rows: dict[str, list[NDArray[np.float32]]],
+    now: Instant,
+    only: str | None,
+) -> None:
+    """First pass: which appliances does `event` concern, what do they sense after it, which rows follow."""
+    match event:
+        case ReadingArrived():
+            for appliance, heard in work.hear(event).items():
+                senses = work.senses[appliance]
+                steps.append(_Step(appliance, event, senses, _rows(home, appliance, senses, heard, rows, now)))
+        case Tick():
+            for appliance in [only] if only is not None else work.due():
+                senses = work.current(appliance)
+                steps.append(_Step(appliance, event, None, _rows(home, appliance, senses, None, rows, now)))
+        case StateReported() | AvailabilityChanged():
+            steps.extend(_Step(appliance, event, None, []) for appliance in home.reporters.get(event.device, ()))
+        case PersonSpoke():
+            if event.appliance in home.appliances:
+                steps.append(_Step(event.appliance, event, None, []))
+        case LinkChanged():
+            steps.extend(_Step(appliance, event, None, []) for appliance in home.appliances)
+        case _:
+            pass
+
+
+def _rows(
+    home: Home,
+    appliance: str,
+    senses: Mapping[str, Sense],
+    heard: frozenset[str] | None,
+    rows: dict[str, list[NDArray[np.float32]]],
+    now: Instant,
+) -> list[tuple[str, str, int]]:
+    """Append the feature rows of the models that `heard` (None: all) concerns; return (channel, model, row) of each."""
+    found = []
+    for channel, model in home.appliances[appliance].models.items():
+        classifier = home.classifiers.get(model)
+        if classifier is None or (heard is not None and not heard & classifier.spec.channels):
+            continue
+        windows = {name: sense.window for name, sense in senses.items()}
+        table = rows.setdefault(model, [])
+        found.append((channel, model, len(table)))
+        table.append(extract(windows, classifier.spec, now, home.zone))
+    return found
+
+
+def _apply(
+    home: Home,
+    spec: Appliance,
+    state: ApplianceState,
+    step: _Step,
+    said: Mapping[str, NDArray[np.float32]],
+    now: Instant,
+    effects: list[Effect],
+) -> ApplianceState | None:
+    """Second pass: return the appliance's state after the step's event, or None where nothing is to be decided."""
+    if step.senses is not None:
+        state = msgspec.structs.replace(state, senses=step.senses)
+    if step.rows:
+        learned = dict(state.learned)
+        for channel, model, index in step.rows:
+            classifier = home.classifiers[model]
+            probabilities = said[model][index]
+            label, quality, reason = judge(probabilities, classifier.labels, classifier.threshold)
+            top = 0.0 if label is None else float(probabilities.max())
+            learned[channel] = Learned(label, top, quality, reason, now, LEARNED_MAX_AGE_NS)
+        state = msgspec.structs.replace(state, learned=learned)
+    match step.event:
+        case StateReported(states=states, retained=retained):
+            return hands.reported(spec, state, states, now, retained=retained)
+        case AvailabilityChanged(available=available):
+            state, ask = hands.availability(spec, state, now, available=available)
+        case LinkChanged(connected=connected):
+            state, ask = hands.link(spec, state, now, connected=connected)
+        case PersonSpoke() as spoken:
+            return hands.spoken(spec, state, spoken, now)
+        case _:
+            return state
+    if ask:
+        effects.append(AskState(spec.actuator.device, spec.actuator.asks))
+    return state
+

@@ -1,0 +1,191 @@
+"""Owns what can happen to a home and what can follow from it.
+
+Never in here: how either is found out or carried out. Events go into `Controller.handle`, effects come out of it;
+`daemon.perform` is the only place that turns an effect into the world.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from appliance.core.arbitration import Authority, Voice
+from appliance.core.clock import Instant
+from appliance.core.payloads.message import Declaration, Scalar
+from appliance.core.readings import Quality, Reading
+
+# ---------------------------------------------------------------- events: what can happen
+
+
+class ReadingArrived(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """One message of one device with numbers in it. A retained one has no known age."""
+
+    device: str
+    readings: tuple[Reading, ...]
+    retained: bool = False
+    last_seen: str | None = None
+
+
+class StateReported(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """A device said what it is doing."""
+
+    device: str
+    states: tuple[Reading, ...]
+    retained: bool = False
+
+
+class AvailabilityChanged(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """A device, or the bridge on its behalf, said that it can or cannot be reached."""
+
+    device: str
+    available: bool
+    retained: bool = False
+
+
+class Declared(msgspec.Struct, frozen=True, tag=True):
+    """Devices told their units or actions."""
+
+    declarations: tuple[Declaration, ...]
+
+
+class PersonSpoke(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """A person set an override (`action` given) or ended it (`action` None), through `by`: "http", "cli", "page".
+
+    `for_ns` is how long it shall hold; None takes the appliance's own default.
+    """
+
+    appliance: str
+    action: str | None
+    by: str
+    for_ns: int | None = None
+
+
+class LinkChanged(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """The link to the broker came up or went down."""
+
+    connected: bool
+
+
+class Tick(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """Time passed, and somebody wanted to know."""
+
+
+Event = ReadingArrived | StateReported | AvailabilityChanged | Declared | PersonSpoke | LinkChanged | Tick
+
+# ---------------------------------------------------------------- what is decided and remembered
+
+
+class Input(msgspec.Struct, frozen=True, gc=False):
+    """What one channel was, when a decision was made. `age_s` is seconds since it was last heard well; None: never."""
+
+    channel: str
+    value: float | str | None
+    unit: str | None
+    age_s: float | None
+    quality: str
+    reason: str | None = None
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What one appliance should do, who settled that, and everything that was looked at.
+
+    `id` counts up over the whole history. `action` is None where nobody may act. `commanded` tells whether a command
+    follows from it (False where only recommended, or where the appliance does it already).
+    """
+
+    id: int
+    at: Instant
+    appliance: str
+    action: str | None
+    because: str
+    authority: Authority
+    source: str
+    voices: tuple[Voice, ...]
+    inputs: tuple[Input, ...]
+    commanded: bool
+
+
+class Override(msgspec.Struct, frozen=True):
+    """A person's word: `action` (of the ladder, or a mode) from `since` to `until`, given through `by`."""
+
+    action: str
+    by: str
+    since: Instant
+    until: Instant
+
+
+class Memory(msgspec.Struct, frozen=True):
+    """What one appliance must remember across a restart; everything else is heard again or rebuilt.
+
+    `switches` are the instants of the last hour at which it was switched between actions by us; `started` and `stopped`
+    are when it last left, and last went to, the lowest action. `true_since` is keyed by rule.
+    """
+
+    override: Override | None = None
+    commanded: str | None = None
+    commanded_at: Instant | None = None
+    reported: str | None = None
+    reported_at: Instant | None = None
+    started: Instant | None = None
+    stopped: Instant | None = None
+    switches: tuple[Instant, ...] = ()
+    holds: tuple[str, ...] = ()
+    true_since: Mapping[str, Instant] = {}
+
+
+# ---------------------------------------------------------------- effects: what can follow
+
+
+class SendCommand(msgspec.Struct, frozen=True):
+    """Tell `device` to do `command` (property -> value, in its dialect's words)."""
+
+    appliance: str
+    device: str
+    action: str
+    command: Mapping[str, Scalar]
+
+
+class AskState(msgspec.Struct, frozen=True):
+    """Ask `device` to report itself."""
+
+    device: str
+    properties: tuple[str, ...]
+
+
+class Record(msgspec.Struct, frozen=True):
+    """Keep `decision`: it differs from the one before in action, deciding voice, or quality of what it rests on."""
+
+    decision: Decision
+
+
+class Repeat(msgspec.Struct, frozen=True, gc=False):
+    """The decision `decision_id` was made once more, unchanged."""
+
+    appliance: str
+    decision_id: int
+
+
+class Remember(msgspec.Struct, frozen=True):
+    """Journal `memory` for `appliance`: it changed."""
+
+    appliance: str
+    memory: Memory
+
+
+class Keep(msgspec.Struct, frozen=True, gc=False):
+    """Keep `reading` in the history, with what it is worth: only readings that feed a channel are kept."""
+
+    reading: Reading
+    quality: Quality
+    reason: str | None
+    retained: bool
+
+
+class Notify(msgspec.Struct, frozen=True):
+    """Tell people `text`. `level` is "info", "warning" or "error"."""
+
+    appliance: str
+    level: str
+    text: str
+
+
+Effect = SendCommand | AskState | Record | Repeat | Remember | Keep | Notify

@@ -1,0 +1,85 @@
+"""Owns the answer to "why": one sentence first, then the inputs that were looked at.
+
+Never in here: deciding. Everything is read off a snapshot or a decision that was made.
+"""
+
+import re
+
+from appliance.core.events import Decision, Input
+from appliance.core.readings import Quality
+from appliance.core.senses import Learned, Sense
+from appliance.core.snapshot import Snapshot
+
+_PLACE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+
+
+def places(template: str) -> frozenset[str]:
+    """Return the channels that a reason names in braces."""
+    return frozenset(_PLACE.findall(template))
+
+
+def fill(template: str, snapshot: Snapshot) -> str:
+    """Return `template` with each {channel} replaced by its value and unit, or "unknown"."""
+    if "{" not in template:
+        return template
+    return _PLACE.sub(lambda match: _shown(match[1], snapshot), template)
+
+
+def _shown(channel: str, snapshot: Snapshot) -> str:
+    value = snapshot.value(channel)
+    if value is None:
+        return "unknown"
+    if isinstance(value, str):
+        return value
+    unit = snapshot.senses[channel].channel.quantity.unit
+    return f"{value:g}" if unit in ("", "index", "level") else f"{value:g} {unit}"
+
+
+def inputs(snapshot: Snapshot) -> tuple[Input, ...]:
+    """Return every channel as it is now: value, unit, age and quality."""
+    return tuple(
+        [_measured(name, sense, snapshot) for name, sense in snapshot.senses.items()]
+        + [_learned(name, said, snapshot) for name, said in snapshot.learned.items()]
+    )
+
+
+def _measured(name: str, sense: Sense, snapshot: Snapshot) -> Input:
+    value = sense.value(snapshot.now)
+    unit = sense.channel.quantity.unit
+    age = sense.age_ns(snapshot.now)
+    age_s = None if age is None else round(age / 1e9, 3)
+    if value is not None:
+        return Input(name, value, unit, age_s, "good")
+    newest = sense.newest()
+    if newest is None:
+        return Input(name, None, unit, None, "unknown", "nothing heard since boot")
+    if newest.quality is Quality.GOOD:
+        return Input(name, None, unit, age_s, "unknown", "stale")
+    return Input(name, None, unit, age_s, newest.quality.name.lower(), newest.reason)
+
+
+def _learned(name: str, said: Learned, snapshot: Snapshot) -> Input:
+    age = snapshot.now.since(said.at)
+    age_s = None if age is None else round(age / 1e9, 3)
+    value = said.value(snapshot.now)
+    if value is not None:
+        return Input(name, value, None, age_s, "good", f"probability {said.probability:.2f}")
+    if said.label is None:
+        return Input(name, None, None, age_s, "unknown", said.reason)
+    reason = "stale" if said.quality is Quality.GOOD else f"{said.reason}: {said.label} at {said.probability:.2f}"
+    return Input(name, None, None, age_s, "uncertain", reason)
+
+
+def sentence(decision: Decision) -> str:
+    """Return in one sentence what was decided and why, and what stood in the way of stronger wishes."""
+    action = decision.action or "nothing"
+    said = f"{action}, because {decision.because}"
+    own = next((voice for voice in decision.voices if voice.source == decision.source and voice.acts), None)
+    if own is not None and own.limited_by is not None:
+        limit = next((voice.because for voice in decision.voices if voice.source == own.limited_by), own.limited_by)
+        wanted = own.at_least if own.at_least != decision.action else own.at_most
+        return f"{said}; it wanted {wanted}, but {limit}."
+    kept = next((voice for voice in decision.voices if voice.limited_by == decision.source), None)
+    if kept is not None:
+        said += f" ({kept.source} wanted {kept.at_least}: {kept.because})"
+    return said + "."

@@ -1,0 +1,89 @@
+"""Owns what people and devices do by themselves: reports, returns, and the hand at the switch.
+
+A hand is a settled appliance changing with no command of ours in flight; not an echo, a retained state, the late report of
+a superseded command, or a device, bridge or link coming back. Never in here: what is decided then.
+"""
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from appliance.core import overrides
+from appliance.core.clock import Instant
+from appliance.core.commands import RETURN_NS
+from appliance.core.events import Memory, PersonSpoke
+from appliance.core.profile import Appliance
+from appliance.core.readings import Reading
+from appliance.core.state import ApplianceState
+
+
+def reported(
+    spec: Appliance, state: ApplianceState, states: Sequence[Reading], now: Instant, *, retained: bool
+) -> ApplianceState | None:
+    """Return the state after the device's report, or None where it says nothing of what the appliance does."""
+    relevant = {reading.metric: reading.value for reading in states}
+    folded = {**state.states, **relevant}
+    action = spec.actuator.recognise(folded, state.memory.commanded)
+    if action is None:
+        return None
+    before = state.memory.reported
+    if retained:
+        if before is not None:
+            return None
+        # Better than nothing, but of unknown age: it neither answers a question nor tells of a hand.
+        return replace(state, states=folded, memory=replace(state.memory, reported=action, reported_at=now))
+    state = replace(state, states=folded, answered=True, available=True)
+    if action == before:
+        return state
+    memory = timed(spec, replace(state.memory, reported=action, reported_at=now), before, action, now)
+    flying = state.flight is not None and state.flight.flying(now.boottime_ns)
+    returning = before is None or now.boottime_ns < state.quiet_until_ns
+    if flying or returning or action == memory.commanded:
+        return replace(state, memory=memory)
+    memory = replace(memory, override=overrides.begin(action, "device", now, spec.hold_ns), commanded=action, commanded_at=now)
+    return replace(state, memory=memory, flight=None)
+
+
+def timed(spec: Appliance, memory: Memory, before: str | None, after: str, now: Instant) -> Memory:
+    """Return `memory` with the times of starting and stopping, where the change from `before` to `after` is one of them."""
+    lowest = spec.ladder.actions[0]
+    if after == lowest and before != lowest:
+        return replace(memory, stopped=now)
+    if after != lowest and before in (lowest, None):
+        return replace(memory, started=now)
+    return memory
+
+
+def availability(spec: Appliance, state: ApplianceState, now: Instant, *, available: bool) -> tuple[ApplianceState, bool]:
+    """Return the state after the device went or came back, and whether to ask what it is doing now."""
+    came_back = available and state.available is False
+    quiet = now.boottime_ns + RETURN_NS if came_back else state.quiet_until_ns
+    return replace(state, available=available, quiet_until_ns=quiet), came_back and spec.actuator.reports
+
+
+def link(spec: Appliance, state: ApplianceState, now: Instant, *, connected: bool) -> tuple[ApplianceState, bool]:
+    """Return the state after the link came or went, and whether to ask what the device is doing now.
+
+    Nothing that was sent before may still count as on its way. A device that never reports is commanded anew.
+    """
+    if not connected:
+        return replace(state, answered=False, flight=None), False
+    reports = spec.actuator.reports
+    return (
+        replace(
+            state,
+            answered=False,
+            flight=None,
+            resend=not reports and state.memory.commanded is not None,
+            quiet_until_ns=now.boottime_ns + RETURN_NS,
+        ),
+        reports,
+    )
+
+
+def spoken(spec: Appliance, state: ApplianceState, event: PersonSpoke, now: Instant) -> ApplianceState:
+    """Return the state after a person set an override, or ended it."""
+    override = None
+    if event.action is not None:
+        override = overrides.begin(event.action, event.by, now, spec.hold_ns if event.for_ns is None else event.for_ns)
+    return replace(state, memory=replace(state.memory, override=override))

@@ -1,0 +1,112 @@
+"""Owns the deductive voice: which rules speak in a snapshot, and which of them are held.
+
+Never in here: who wins (arbitration), or how a condition is spelt (conditions).
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+import msgspec
+
+from appliance.core.arbitration import Authority, Proposal
+from appliance.core.clock import Instant
+from appliance.core.conditions import For, Node, Truth
+from appliance.core.explain import fill
+from appliance.core.snapshot import Snapshot
+
+_SPEAKS_ON = frozenset({Authority.LIFE_SAFETY, Authority.EQUIPMENT})
+"""These go on speaking while held, even where nobody knows whether they should end."""
+
+
+class Standing(StrEnum):
+    """How far a voice may go."""
+
+    ACT = "act"
+    RECOMMEND = "recommend"
+    OFF = "off"
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """When `when` is true, and until `until` is, the action lies within [`at_least`, `at_most`], indices into the ladder.
+
+    Without `until` it speaks exactly while `when` is true. `learned` are the models' channels whose values it acts on: a
+    rule with any speaks with the model's authority, whatever it says of itself. `because` may name channels in braces.
+    """
+
+    id: str
+    when: Node
+    until: Node | None
+    at_least: int
+    at_most: int
+    authority: Authority
+    because: str
+    learned: frozenset[str] = frozenset()
+    standing: Standing = Standing.ACT
+    timers: tuple[For, ...] = ()
+
+    def proposal(self, snapshot: Snapshot) -> Proposal:
+        """Return what this rule wants, with the present values in its reason."""
+        return Proposal(self.at_least, self.at_most, self.authority, f"rule {self.id}", fill(self.because, snapshot))
+
+
+class Conclusion(msgspec.Struct, frozen=True):
+    """What the rules say: `proposals` may act, `recommendations` only advise. `holds` and `true_since` are to be remembered."""
+
+    proposals: tuple[Proposal, ...]
+    recommendations: tuple[Proposal, ...]
+    holds: tuple[str, ...]
+    true_since: Mapping[str, Instant]
+
+
+def conclude(rules: tuple[Rule, ...], snapshot: Snapshot) -> Conclusion:
+    """Return what `rules` say in `snapshot`. Depends on inputs and holds alone, never on hands or decisions."""
+    true_since = _timers(rules, snapshot)
+    if true_since is not snapshot.memory.true_since:
+        memory = msgspec.structs.replace(snapshot.memory, true_since=true_since)
+        snapshot = msgspec.structs.replace(snapshot, memory=memory)
+    proposals: list[Proposal] = []
+    recommendations: list[Proposal] = []
+    holds: list[str] = []
+    for rule in rules:
+        held = rule.id in snapshot.memory.holds
+        when = rule.when.truth(snapshot)
+        speaks, stays = _hold(rule, when, snapshot, held=held)
+        if stays:
+            holds.append(rule.id)
+        if rule.standing is Standing.OFF:
+            continue
+        if speaks:
+            (proposals if rule.standing is Standing.ACT else recommendations).append(rule.proposal(snapshot))
+        elif rule.learned and when is None and rule.when.truth(snapshot.supposing()):
+            # The model leans this way without being sure: what it would have wanted is said, not done.
+            recommendations.append(rule.proposal(snapshot))
+    return Conclusion(tuple(proposals), tuple(recommendations), tuple(holds), true_since)
+
+
+def _hold(rule: Rule, when: Truth, snapshot: Snapshot, *, held: bool) -> tuple[bool, bool]:
+    """Return whether the rule speaks now, and whether it stays held."""
+    if when:
+        return True, rule.until is not None
+    if not held or rule.until is None:
+        return False, False
+    until = rule.until.truth(snapshot)
+    if until:
+        return False, False
+    return until is False or rule.authority in _SPEAKS_ON, True
+
+
+def _timers(rules: tuple[Rule, ...], snapshot: Snapshot) -> Mapping[str, Instant]:
+    """Return since when the inner condition of each `for` is true; the very mapping of the snapshot where nothing changed."""
+    known = snapshot.memory.true_since
+    result: dict[str, Instant] = {}
+    same = True
+    for rule in rules:
+        for timer in rule.timers:
+            if timer.part.truth(snapshot):
+                since = known.get(timer.key)
+                if since is None or since.boot_id != snapshot.now.boot_id:
+                    since, same = snapshot.now, False
+                result[timer.key] = since
+            elif timer.key in known:
+                same = False
+    return known if same and len(result) == len(known) else result

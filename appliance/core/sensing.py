@@ -1,0 +1,70 @@
+"""Owns the first half of a decision: folding what was heard into senses.
+
+Never in here: what a person, a device or a rule wants.
+"""
+
+from collections.abc import Mapping
+
+from appliance.core.clock import Instant
+from appliance.core.commands import RETURN_NS
+from appliance.core.events import Keep, ReadingArrived
+from appliance.core.senses import Sense
+from appliance.core.state import DeviceState, State
+
+MAX_DEVICES = 1024
+"""Of so many devices what they said last is kept; only devices that feed a channel are."""
+
+
+class Fold:
+    """The senses of a home while one wake-up's events are folded in. Reads the state, never alters it."""
+
+    def __init__(self, routes: Mapping[tuple[str, str], tuple[tuple[str, str], ...]], state: State, now: Instant) -> None:
+        self._routes = routes
+        self._state = state
+        self._now = now
+        self.senses: dict[str, Mapping[str, Sense]] = {}
+        self.devices: Mapping[str, DeviceState] = state.devices
+        self.kept: list[Keep] = []
+
+    def current(self, appliance: str) -> Mapping[str, Sense]:
+        """Return the senses of `appliance` as they are after the events so far."""
+        return self.senses.get(appliance) or self._state.appliances[appliance].senses
+
+    def due(self) -> list[str]:
+        """Return the appliances that a tick concerns: those that wanted to be woken by now, at the latest as new bins open."""
+        return [name for name, state in self._state.appliances.items() if state.wake_ns <= self._now.boottime_ns]
+
+    def hear(self, event: ReadingArrived) -> dict[str, frozenset[str]]:
+        """Fold one message in; return for each appliance that it concerns the channels that heard something."""
+        concerned: dict[str, set[str]] = {}
+        resent: bool | None = None
+        for reading in event.readings:
+            routes = self._routes.get((event.device, reading.metric))
+            if routes is None:
+                continue
+            if resent is None:
+                resent = self._resent(event)
+            for appliance, channel in routes:
+                senses = self.current(appliance)
+                sense = senses[channel].hear(event.device, reading, self._now, retained=event.retained, resent=resent)
+                self.senses[appliance] = {**senses, channel: sense}
+                concerned.setdefault(appliance, set()).add(channel)
+            heard = sense.sources[event.device]
+            self.kept.append(Keep(reading, heard.quality, heard.reason, event.retained))
+        return {appliance: frozenset(channels) for appliance, channels in concerned.items()}
+
+    def _resent(self, event: ReadingArrived) -> bool:
+        """Return whether a bridge only repeated its cache: everything measured is unchanged, and the device's own stamp did
+        not advance, or a command of ours or the link's return explains the message. Such a message refreshes nothing."""
+        before = self.devices.get(event.device)
+        values = {reading.metric: reading.value for reading in event.readings}
+        told_ns = None if before is None else before.told_ns
+        if before is not None or len(self.devices) < MAX_DEVICES:
+            self.devices = {**self.devices, event.device: DeviceState(values, event.last_seen, told_ns)}
+        if before is None or before.values != values:
+            return False
+        if event.last_seen is not None and event.last_seen == before.last_seen:
+            return True
+        now_ns = self._now.boottime_ns
+        after_command = told_ns is not None and now_ns - told_ns < RETURN_NS
+        return after_command or (self._state.since_ns > 0 and now_ns - self._state.since_ns < RETURN_NS)

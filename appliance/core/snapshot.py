@@ -1,0 +1,69 @@
+"""Owns the snapshot: everything a decision about one appliance may look at, at one moment, and nothing that changes.
+
+Never in here: a clock, or anything that a decision could alter.
+"""
+
+from collections.abc import Mapping
+from datetime import tzinfo
+
+import msgspec
+
+from appliance.core.arbitration import Ladder
+from appliance.core.clock import Instant
+from appliance.core.events import Memory
+from appliance.core.senses import Learned, Sense
+from appliance.core.windows import Window
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """What is known of one appliance and its surroundings `now`.
+
+    `current` is the index of the action that it is doing (the commanded one while a command is in flight, else the
+    reported one), None where it is in a mode or nobody knows.
+    """
+
+    now: Instant
+    zone: tzinfo
+    ladder: Ladder
+    senses: Mapping[str, Sense]
+    learned: Mapping[str, Learned]
+    memory: Memory
+    current: int | None
+    suppose: bool = False
+
+    def value(self, channel: str) -> float | str | None:
+        """Return the channel's newest value that may be acted on, or None: unknown."""
+        sense = self.senses.get(channel)
+        if sense is not None:
+            return sense.value(self.now)
+        said = self.learned.get(channel)
+        if said is None:
+            return None
+        return said.label if self.suppose else said.value(self.now)
+
+    def age_ns(self, channel: str) -> int | None:
+        """Return the nanoseconds since the channel was last heard well, or None: never since boot."""
+        sense = self.senses.get(channel)
+        if sense is not None:
+            return sense.age_ns(self.now)
+        said = self.learned.get(channel)
+        return None if said is None else self.now.since(said.at)
+
+    def window(self, channel: str) -> Window | None:
+        """Return the channel's bins, or None where it has none."""
+        sense = self.senses.get(channel)
+        return None if sense is None else sense.window
+
+    def minute_of_day(self) -> int:
+        """Return the minutes since midnight in the home's zone."""
+        local = self.now.local(self.zone)
+        return local.hour * 60 + local.minute
+
+    def true_since(self, key: str) -> int | None:
+        """Return since which `boottime_ns` the inner condition of the `for` named `key` is true, or None."""
+        since = self.memory.true_since.get(key)
+        return None if since is None or since.boot_id != self.now.boot_id else since.boottime_ns
+
+    def supposing(self) -> "Snapshot":
+        """Return the same snapshot, in which every model's likeliest label stands: for what may only be recommended."""
+        return msgspec.structs.replace(self, suppose=True)

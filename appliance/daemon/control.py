@@ -1,0 +1,67 @@
+"""Owns the turning of the control loop: messages, words of people, and time in; effects performed.
+
+One asyncio loop owns it. Never in here: the network, the disk, or any deciding.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from appliance.adapters.clock import SystemClock
+from appliance.adapters.systemd import Systemd
+from appliance.core.clock import Instant
+from appliance.core.controller import Controller
+from appliance.core.events import Event, LinkChanged, Tick
+from appliance.core.intake import Intake
+from appliance.core.payloads.message import Message
+from appliance.daemon.performing import Performer
+
+LONGEST_NAP_S = 5.0
+"""A full control cycle happens at least so often, also in a silent home: the watchdog is fed by nothing else."""
+
+
+class Control:
+    """The control loop's state between turns, and its counters."""
+
+    def __init__(self, controller: Controller, intake: Intake, performer: Performer, clock: SystemClock) -> None:
+        self.controller = controller
+        self.intake = intake
+        self.performer = performer
+        self.clock = clock
+        self.connected = False
+        self.turns = 0
+        self.last_turn: Instant | None = None
+        self._armed_ns = 0
+        self._sooner = asyncio.Event()
+
+    def on_messages(self, messages: Sequence[Message], at: Instant) -> None:
+        """Take one wake-up's messages, all stamped `at`."""
+        events = self.intake.events(messages)
+        if events:
+            self.turn(events, at)
+
+    def on_link(self, connected: bool) -> None:  # noqa: FBT001  the link's own callback shape
+        """Take the news that the link came up or went down."""
+        self.connected = connected
+        self.turn([LinkChanged(connected)], self.clock())
+
+    def turn(self, events: Sequence[Event], at: Instant) -> None:
+        """Decide about `events`, and perform what follows."""
+        for effect in self.controller.handle(events, at):
+            self.performer.perform(effect, at)
+        self.turns += 1
+        self.last_turn = at
+        if self.controller.wake_at() < self._armed_ns:
+            self._sooner.set()
+
+    async def tick(self, systemd: Systemd) -> None:
+        """Hand the controller its ticks, and feed the watchdog after each full cycle. Runs until cancelled."""
+        while True:
+            self._armed_ns = self.controller.wake_at()
+            nap = min(max(self.clock.seconds_until(self._armed_ns), 0.0), LONGEST_NAP_S, (systemd.watchdog_s or 60.0) / 3)
+            self._sooner.clear()
+            try:
+                async with asyncio.timeout(nap):
+                    await self._sooner.wait()
+            except TimeoutError:
+                self.turn([Tick()], self.clock())
+                systemd.alive()

@@ -1,0 +1,65 @@
+"""Owns where an installation keeps its state, and its two small secrets: its name at the broker, and the token for writing.
+
+Never in here: checking a token (the HTTP adapter does). Files are made once, with mode 0600.
+"""
+
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from appliance.config import Loaded
+from appliance.errors import ConfigError, StoreError
+
+
+def state_folder(loaded: Loaded) -> Path:
+    """Return where this home's state lies: as configured, else systemd's StateDirectory, else under ~/.local/state."""
+    chosen = loaded.settings.store.folder
+    if chosen is not None:
+        return loaded.folder / Path(chosen).expanduser()
+    systemd = os.environ.get("STATE_DIRECTORY")
+    return Path(systemd) if systemd else Path("~/.local/state/appliance").expanduser()
+
+
+def token(folder: Path) -> str:
+    """Return the bearer token of this installation: 128 random bits, made at the first start."""
+    return _kept(folder / "token", lambda: secrets.token_urlsafe(16))
+
+
+def client_id(folder: Path, chosen: str | None) -> str:
+    """Return our name at the broker: the chosen one, else a random one that stays."""
+    return chosen or _kept(folder / "client_id", lambda: f"appliance-{secrets.token_hex(4)}")
+
+
+def password(file: str | None, folder: Path) -> str | None:
+    """Return the first line of the password file, which may lie in `folder`, or None where there is none.
+
+    Raises:
+        ConfigError: it can't be read, or others may read it.
+    """
+    if file is None:
+        return None
+    path = folder / file
+    try:
+        if path.stat().st_mode & 0o077:
+            raise ConfigError(f"{path}: others may read this password", hint=f"chmod 600 {path}")
+        return path.read_text(encoding="utf-8").split("\n", 1)[0].strip()
+    except OSError as broken:
+        raise ConfigError(f"mqtt.password_file: {path}: {broken.strerror}", hint="write the password into it, mode 0600") from None
+
+
+def _kept(path: Path, make: Callable[[], str]) -> str:
+    """Return what the file holds; make it where it is missing. Two starts at once agree, since creation is exclusive."""
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            made = make()
+            file.write(made + "\n")
+            return made
+    except FileExistsError:
+        kept = path.read_text(encoding="ascii").strip()
+        if kept:
+            return kept
+        path.unlink()
+        return _kept(path, make)
+    except OSError as broken:
+        raise StoreError(f"{path}: {broken.strerror}", hint="make the state folder writable") from None

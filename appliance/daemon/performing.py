@@ -1,0 +1,73 @@
+"""Owns turning an effect into the world: the one place where a command goes out and a decision is handed to the disk.
+
+Never in here: deciding whether an effect should happen. What fails here is counted and said; it never stops the loop.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+
+from appliance.adapters.store import Store
+from appliance.core.clock import Instant
+from appliance.core.events import AskState, Decision, Effect, Keep, Notify, Record, Remember, Repeat, SendCommand
+from appliance.core.payloads.message import Dialect, Message
+from appliance.errors import ApplianceError
+
+log = logging.getLogger(__name__)
+
+Publish = Callable[[str, bytes], bool]
+Observer = Callable[[Decision], None]
+
+
+class Performer:
+    """Performs effects through a link and a store.
+
+    `publish(topic, payload)` returns False where the link is down: nothing is queued, since after the link's return a
+    fresh decision is made. `observers` are told each recorded decision at once, before it is committed.
+    """
+
+    def __init__(self, publish: Publish, dialects: Iterable[Dialect], store: Store) -> None:
+        self._publish = publish
+        self._dialects: Mapping[str, Dialect] = {dialect.name: dialect for dialect in dialects}
+        self._store = store
+        self.observers: list[Observer] = []
+        self.counts: Counter[str] = Counter()
+
+    def perform(self, effect: Effect, now: Instant) -> None:
+        """Carry out one effect."""
+        match effect:
+            case Keep(reading, quality, reason, retained):
+                self._store.reading(
+                    reading.device, reading.metric, reading.value, reading.unit, quality, reason, retained=retained, at=now
+                )
+            case Repeat(appliance, decision_id):
+                self._store.repeat(appliance, decision_id)
+            case Record(decision):
+                self.counts["decisions"] += 1
+                self._store.record(decision)
+                for observer in self.observers:
+                    observer(decision)
+            case SendCommand():
+                self._send(effect)
+            case Remember(appliance, memory):
+                self._store.remember(appliance, memory)
+            case AskState(device, properties):
+                dialect = self._dialects[device.partition("/")[0]]
+                for message in dialect.ask(device, properties):
+                    self._say(message, "asked")
+            case Notify(appliance, level, text):
+                self.counts["notices"] += 1
+                log.log(logging.getLevelNamesMapping()[level.upper()], "%s: %s", appliance, text)
+
+    def _send(self, effect: SendCommand) -> None:
+        try:
+            messages = self._dialects[effect.device.partition("/")[0]].encode(effect.device, effect.command)
+        except ApplianceError as broken:
+            self.counts["commands_refused"] += 1
+            log.error("%s: %s can't be commanded: %s", effect.appliance, effect.device, broken)  # noqa: TRY400  no trace: the words say it
+            return
+        for message in messages:
+            self._say(message, "commands")
+
+    def _say(self, message: Message, what: str) -> None:
+        self.counts[what if self._publish(message.topic, message.payload) else f"{what}_unsent"] += 1
