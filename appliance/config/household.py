@@ -32,7 +32,7 @@ def appliances(loaded: Loaded) -> tuple[Appliance, ...]:
     Raises:
         ConfigError: a profile is missing or wrong, or the binding does not fit it; names the file and the place.
     """
-    plugs = {module.GUARD.name: module.GUARD for module in discover(guards).values()}
+    plugs = {module.GUARD.name: module.GUARD for module in discover(guards, "GUARD").values()}
     profiles: dict[str, tuple[ProfileTable, str]] = {}
     built = []
     for name, table in loaded.settings.appliances.items():

@@ -85,7 +85,7 @@ class Home:
     def _fresh(self, spec: Appliance, memory: Memory | None, now: Instant) -> ApplianceState:
         if memory is None or memory.stopped is None or memory.stopped.boot_id != now.boot_id:
             memory = msgspec.structs.replace(memory or Memory(), stopped=now, started=None, switches=(), true_since={})
-        senses = {name: Sense(channel, {}, Window.empty(channel.max_age_ns)) for name, channel in spec.channels.items()}
+        senses = {name: Sense(channel, {}, Window.empty(channel.max_age_ns, channel.quantity.resolution)) for name, channel in spec.channels.items()}
         learned = {}
         for channel, model in spec.models.items():
             reason = "nothing heard since boot" if model in self.classifiers else f"the model {model} is missing"

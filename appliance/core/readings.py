@@ -3,9 +3,19 @@
 Never in here: what a reading leads to, or how it was spelt on the wire.
 """
 
+from collections.abc import Sequence
 from enum import IntEnum
+from math import isfinite
+from typing import Self
 
 import msgspec
+
+from appliance.core.clock import SECOND, Instant
+from appliance.core.quantities import Quantity
+
+SMOOTHING_NS = 10 * SECOND
+"""Sensors average over about ten seconds, so two readings closer together than that may differ as much as ten seconds
+allow: a jump is judged against the greater of the time passed and this (assumed)."""
 
 
 class Quality(IntEnum):
@@ -28,3 +38,124 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     metric: str
     value: float | int | str | bool
     unit: str | None
+
+
+class Channel(msgspec.Struct, frozen=True):
+    """What an appliance listens to: a quantity, and how long a good value holds. Times in nanoseconds of boot time.
+
+    `frozen_after_ns`: a value that was heard but did not move for so long is BAD; None: it may stand still.
+    """
+
+    name: str
+    quantity: Quantity
+    max_age_ns: int
+    frozen_after_ns: int | None
+
+    @classmethod
+    def of(cls, name: str, quantity: Quantity, *, max_age_ns: int | None = None) -> Self:
+        """Return the channel of `quantity`, with the quantity's own times where no other is given."""
+        frozen = quantity.frozen_after_s
+        return cls(
+            name,
+            quantity,
+            round(quantity.max_age_s * SECOND) if max_age_ns is None else max_age_ns,
+            None if frozen is None else round(frozen * SECOND),
+        )
+
+
+class Heard(msgspec.Struct, frozen=True, gc=False):
+    """What is remembered of one source of a channel. Times are `boottime_ns`.
+
+    `value` is what it said last, `changed_ns` since when it says so, `heard_ns` when it said it last; `good_value` and
+    `good_ns` are of the last GOOD reading. `jumped_to` is a value rejected as a jump, which a second one like it confirms.
+    """
+
+    heard_ns: int
+    changed_ns: int
+    value: float | None
+    quality: Quality
+    reason: str | None
+    good_ns: int | None = None
+    good_value: float | None = None
+    jumped_to: float | None = None
+
+
+def check(
+    reading: Reading, channel: Channel, previous: Heard | None, now: Instant, *, retained: bool = False
+) -> tuple[Quality, str | None]:
+    """Return how far `reading` may be trusted on `channel`, and the reason where it is not GOOD.
+
+    BAD: no number, not finite, a sentinel, outside the quantity's range, a jump faster than the quantity can move (until a
+    second reading like it confirms it), unmoved for `frozen_after` away from zero. UNCERTAIN: retained, so of unknown
+    age; without a unit that anybody declared.
+    """
+    quantity = channel.quantity
+    value = reading.value
+    if not isinstance(value, float | int) or isinstance(value, bool) or not isfinite(value):
+        return Quality.BAD, "no number"
+    if value in quantity.sentinels:
+        return Quality.BAD, "sentinel"
+    if reading.unit != quantity.unit:
+        return (Quality.UNCERTAIN, "no unit") if reading.unit is None else (Quality.BAD, f"unit {reading.unit}")
+    if not quantity.low <= value <= quantity.high:
+        return Quality.BAD, "out of range"
+    if retained:
+        return Quality.UNCERTAIN, "retained"
+    if previous is None:
+        return Quality.GOOD, None
+    if _jumps(value, quantity, previous, now):
+        return Quality.BAD, "jump"
+    if (
+        channel.frozen_after_ns is not None
+        and value == previous.value
+        and now.boottime_ns - previous.changed_ns >= channel.frozen_after_ns
+        and abs(value) > quantity.still_steps * quantity.resolution
+    ):
+        return Quality.BAD, "frozen"
+    return Quality.GOOD, None
+
+
+def _jumps(value: float, quantity: Quantity, previous: Heard, now: Instant) -> bool:
+    if quantity.max_rate_per_s is None or previous.good_value is None or previous.good_ns is None:
+        return False
+    now_ns = now.boottime_ns
+    reach = quantity.max_rate_per_s * max(now_ns - previous.good_ns, SMOOTHING_NS) / SECOND
+    if abs(value - previous.good_value) <= reach:
+        return False
+    if previous.jumped_to is None:
+        return True
+    again = quantity.max_rate_per_s * max(now_ns - previous.heard_ns, SMOOTHING_NS) / SECOND
+    return abs(value - previous.jumped_to) > again
+
+
+def hear(
+    reading: Reading, channel: Channel, previous: Heard | None, now: Instant, *, retained: bool = False, resent: bool = False
+) -> Heard:
+    """Return what is remembered after `reading`. `resent`: a bridge repeated its whole cache, which refreshes nothing."""
+    if resent and previous is not None:
+        return previous
+    quality, reason = check(reading, channel, previous, now, retained=retained)
+    value = float(reading.value) if isinstance(reading.value, float | int) else None
+    now_ns = now.boottime_ns
+    if previous is None:
+        good = quality is Quality.GOOD
+        return Heard(now_ns, now_ns, value, quality, reason, now_ns if good else None, value if good else None)
+    changed_ns = previous.changed_ns if value == previous.value else now_ns
+    if quality is Quality.GOOD:
+        return Heard(now_ns, changed_ns, value, quality, None, now_ns, value)
+    jumped_to = value if reason == "jump" else None
+    return Heard(now_ns, changed_ns, value, quality, reason, previous.good_ns, previous.good_value, jumped_to)
+
+
+def known(heard: Heard, channel: Channel, now: Instant) -> float | None:
+    """Return the last GOOD value where it is not older than the channel's `max_age`, else None: unknown."""
+    if heard.good_ns is None or now.boottime_ns - heard.good_ns > channel.max_age_ns:
+        return None
+    return heard.good_value
+
+
+def median(values: Sequence[float]) -> float:
+    """Return the middle one of `values` (one or more); of an even number the mean of the middle two."""
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2

@@ -1,1 +1,1 @@
-"""The local HTTP interface: one file a resource. Importing this package imports no web framework: `app` does that."""
+"""The local HTTP interface: one file a resource. Importing it imports no web framework; `app` does."""

@@ -27,12 +27,12 @@ from appliance.adapters.http.threads import Threads
 from appliance.adapters.http.tokens import Tokens
 
 
-def create_app(home: HomePort, *, token: str, allowed_hosts: Iterable[str] = LOOPBACK_HOSTS) -> FastAPI:
+def create_app(home: HomePort, *, token: str, allowed_hosts: Iterable[str] = ()) -> FastAPI:
     """Return the interface to `home`.
 
-    `token` is what writing needs. `allowed_hosts` are the names, without a port, by which clients may call this server
-    (an IPv6 address in brackets); any other Host header is refused, so that no foreign page can reach it by a name that
-    it points here.
+    `token` is what writing needs. `allowed_hosts` are further names, without a port, by which clients may
+    call this server besides localhost, 127.0.0.1 and [::1] (an IPv6 address in brackets). Any other Host
+    header is refused, so that no foreign page can reach the server by a name that it points here.
 
     Raises:
         ConfigError: the token is too short to be one.
@@ -53,7 +53,7 @@ def create_app(home: HomePort, *, token: str, allowed_hosts: Iterable[str] = LOO
     app.state.end_streams = streams.end
     app.add_middleware(
         Gate,
-        hosts=frozenset(host.lower() for host in allowed_hosts),
+        hosts=frozenset(host.lower() for host in (*LOOPBACK_HOSTS, *allowed_hosts)),
         tokens=Tokens(token),
         refusals=refusals,
     )

@@ -3,13 +3,36 @@
 Never in here: any effect. Nothing is commanded and nothing is remembered.
 """
 
+from typing import Annotated
+
 from fastapi import APIRouter
+from pydantic import Field
 from starlette.responses import Response
 
 from appliance.adapters.http.appliances import no_such_appliance
-from appliance.adapters.http.models import DecisionModel, WhatIf
+from appliance.adapters.http.models import BodyModel, DecisionModel, Word
 from appliance.adapters.http.port import HomePort, Supposed
 from appliance.adapters.http.problems import REFUSALS, Refused
+
+MAX_READINGS = 64
+"""So many readings may be supposed at once."""
+
+
+class SupposedReading(BodyModel):
+    """A reading that nobody made."""
+
+    channel: Word
+    value: float | Annotated[str, Field(min_length=1, max_length=64)]
+    unit: Annotated[str, Field(max_length=16)] | None = Field(
+        default=None, description="Null: the channel's own"
+    )
+
+
+class WhatIf(BodyModel):
+    """The question what would be decided if these readings came in now."""
+
+    appliance: Word
+    readings: Annotated[list[SupposedReading], Field(max_length=MAX_READINGS)]
 
 
 def router(home: HomePort) -> APIRouter:

@@ -1,4 +1,4 @@
-"""Owns the resource of decisions: the history, page by page, and each decision with everything that was looked at.
+"""Owns the resource of decisions: the history, page by page, and each decision with all that was looked at.
 
 Never in here: how the history is kept.
 """
@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from appliance.adapters.http.models import DecisionModel, DecisionPage, Word
+from appliance.adapters.http.models import AnswerModel, DecisionModel, Word
 from appliance.adapters.http.port import DecisionFilter, HomePort
 from appliance.adapters.http.problems import REFUSALS, Refused
 from appliance.adapters.http.threads import Threads
@@ -39,6 +39,13 @@ class DecisionQuery(BaseModel):
     limit: int = Field(default=50, ge=1, le=MAX_PAGE)
 
 
+class DecisionPage(AnswerModel):
+    """Decisions, newest first."""
+
+    decisions: tuple[DecisionModel, ...]
+    next: str | None = Field(description="The cursor of the next, older page; null: there is none")
+
+
 def nanoseconds(at: AwareDatetime) -> int:
     """Return Unix nanoseconds."""
     return round(at.timestamp() * 1e6) * 1000
@@ -60,7 +67,7 @@ def router(home: HomePort, threads: Threads) -> APIRouter:
         before = None if query.cursor is None else min(int(query.cursor), LARGEST_ID)
 
         def page() -> Response:
-            # One more than asked for tells whether there is a further page. Spelt here too: not on the event loop.
+            # One more than asked for tells whether there is a further page. Spelt in the thread as well.
             found = home.decisions(which, before, query.limit + 1)
             shown = found[: query.limit]
             more = str(shown[-1].decision.id) if len(found) > query.limit else None

@@ -42,7 +42,7 @@ def router(app: FastAPI, threads: Threads) -> APIRouter:
 
     @routes.get("/openapi.json", response_class=Response)
     async def openapi() -> Response:
-        """This description."""
+        """The description that this is."""
         if not made:
             made.append(await threads.run(document))
         return Response(made[0], media_type="application/json")

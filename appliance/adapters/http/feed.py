@@ -63,7 +63,7 @@ def _key(happening: Happening) -> Hashable:
 
 
 class Subscription:
-    """What one listener has not taken yet: every decision, and the newest of each reading, appliance and health."""
+    """What a listener has not taken yet: each decision, the newest of each reading, appliance and health."""
 
     def __init__(self, feed: "Feed") -> None:
         self._feed = feed
@@ -83,7 +83,7 @@ class Subscription:
         self._wake.set()
 
     async def take(self) -> tuple[Happening, ...]:
-        """Wait until something is pending, then return it all, oldest first. Empty: the subscription has ended."""
+        """Wait until something is pending; return it all, oldest first. Empty: the subscription has ended."""
         await self._wake.wait()
         taken = tuple(self._pending.values())
         self._pending.clear()

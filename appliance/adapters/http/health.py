@@ -3,12 +3,46 @@
 Never in here: judging that (the daemon does).
 """
 
+from typing import Literal
+
 from fastapi import APIRouter
+from pydantic import Field
 from starlette.responses import Response
 
-from appliance.adapters.http.models import HealthModel
-from appliance.adapters.http.port import HomePort
+from appliance.adapters.http.models import AnswerModel
+from appliance.adapters.http.port import HealthView, HomePort
 from appliance.adapters.http.problems import REFUSALS
+
+
+class PartModel(AnswerModel):
+    """How one part is."""
+
+    name: str
+    state: Literal["ok", "degraded", "down"]
+    detail: str | None
+
+
+class HealthModel(AnswerModel):
+    """How the whole is: degraded means that control goes on with a part missing, failing that it does not."""
+
+    status: Literal["ok", "degraded", "failing"]
+    ready: bool = Field(description="Whether appliances are under control")
+    version: str
+    uptime_s: float
+    parts: tuple[PartModel, ...]
+
+    @classmethod
+    def of(cls, given: HealthView) -> "HealthModel":
+        """Spell `given`."""
+        parts = tuple(PartModel(name=part.name, state=part.state, detail=part.detail) for part in given.parts)
+        return cls(
+            status=given.status,
+            ready=given.ready,
+            version=given.version,
+            uptime_s=given.uptime_s,
+            parts=parts,
+        )
+
 
 _FAILING: dict[int | str, dict[str, object]] = {503: {"model": HealthModel, "description": "It is not"}}
 

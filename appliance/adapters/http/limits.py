@@ -1,7 +1,7 @@
-"""Owns what is refused before any resource sees it: foreign hosts and origins, big bodies, writing without the token.
+"""Owns what is refused before any resource sees it: foreign hosts and origins, big bodies, writing untokened.
 
-Never in here: what a resource refuses; or time (a slow client is `protocol`'s). Everything is judged by the request's
-path, method and headers as they came, never by a URL put together from them.
+Never in here: what a resource refuses; or time (a slow client is `protocol`'s). Everything is judged by the
+request's path, method and headers as they came, never by a URL put together from them.
 """
 
 import logging
@@ -25,7 +25,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 
 TOKENLESS = frozenset({("POST", "/v1/decide")})
-"""It writes nothing: it only takes a body. Whatever else is not a safe method needs the token, known to us or not."""
+"""It writes nothing. Whatever else is not a safe method needs the token, known to us or not."""
 
 _HOST = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9_.-]{1,253})(?::[0-9]{1,5})?", re.ASCII)
 
@@ -63,7 +63,7 @@ class Gate:
             return
         await self._app(scope, self._counting(receive), send)
 
-    def _refuse(self, scope: Scope) -> Response | None:
+    def _refuse(self, scope: Scope) -> Response | None:  # noqa: PLR0911 - one return a refusal
         headers = Headers(scope=scope)
         method: str = scope["method"]
         path: str = scope["path"]
@@ -74,7 +74,7 @@ class Gate:
                 421,
                 "bad-host",
                 "This server does not answer to the name in the Host header.",
-                hint="Use the address that the daemon prints, or add the name to the allowed hosts of its settings.",
+                hint="Use the address that the daemon prints, or add the name to its allowed hosts.",
             )
         if not path.startswith("/") or "\x00" in path:
             self._refusals.count("target")
@@ -156,8 +156,8 @@ _TOO_LARGE_DETAIL = f"The body is larger than {MAX_BODY // 1024} KiB."
 def _same_origin(headers: Headers, host: str, *, writes: bool, path: str) -> bool:
     """Return whether a browser, if it is one, speaks for a page of ours.
 
-    Reading is judged too: a foreign page cannot see the answer, but it could hold all places of the event stream.
-    Only a link to the page itself may come from elsewhere.
+    Reading is judged too: a foreign page cannot see the answer, but it could hold all places of the event
+    stream. Only a link to the page itself may come from elsewhere.
     """
     site = headers.get("sec-fetch-site")
     if site is not None and site not in {"same-origin", "none"} and (writes or path.startswith("/v1/")):

@@ -1,7 +1,7 @@
-"""Owns how the answers and the bodies are spelt: the documented JSON of every resource.
+"""Owns how what several resources speak of is spelt: decisions, appliances, overrides, readings, in JSON.
 
-Never in here: where the values come from. Bodies are strict: unknown keys, other types and numbers that are not finite
-are refused.
+Never in here: what one resource alone takes or gives; or where values come from. Bodies are strict: unknown
+keys, other types and numbers that are not finite are refused.
 """
 
 from datetime import UTC, datetime
@@ -10,24 +10,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from appliance.adapters.http.port import (
-    ApplianceView,
-    DecisionView,
-    HealthView,
-    OverrideView,
-    PointView,
-    SeriesView,
-    WhyView,
-)
+from appliance.adapters.http.port import ApplianceView, DecisionView, OverrideView, WhyView
 from appliance.core.arbitration import Voice
 from appliance.core.clock import Instant
 from appliance.core.events import Input
-
-MAX_READINGS = 64
-"""So many readings may be supposed at once."""
-
-LONGEST_OVERRIDE_S = 24 * 3600
-"""No override holds longer than a day."""
 
 AuthorityName = Literal[
     "LIFE_SAFETY",
@@ -56,7 +42,9 @@ def wall(wall_ns: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1_000_000 * 1000)
 
 
-class _Answer(BaseModel):
+class AnswerModel(BaseModel):
+    """What is sent: no number in it that is not finite."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def response(self, status: int = 200) -> Response:
@@ -64,14 +52,13 @@ class _Answer(BaseModel):
         return Response(self.model_dump_json().encode(), status, media_type="application/json")
 
 
-class _Body(BaseModel):
+class BodyModel(BaseModel):
+    """What is taken: strictly."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-# ---------------------------------------------------------------- answers
-
-
-class InputModel(_Answer):
+class InputModel(AnswerModel):
     """What one channel was."""
 
     channel: str
@@ -98,7 +85,7 @@ class InputModel(_Answer):
         )
 
 
-class VoiceModel(_Answer):
+class VoiceModel(AnswerModel):
     """One voice that was heard: the interval of actions that it would accept, and why."""
 
     source: str
@@ -125,7 +112,7 @@ class VoiceModel(_Answer):
         )
 
 
-class DecisionModel(_Answer):
+class DecisionModel(AnswerModel):
     """What one appliance should do, who settled that, and everything that was looked at."""
 
     id: int | None = Field(
@@ -167,14 +154,7 @@ class DecisionModel(_Answer):
         )
 
 
-class DecisionPage(_Answer):
-    """Decisions, newest first."""
-
-    decisions: tuple[DecisionModel, ...]
-    next: str | None = Field(description="The cursor of the next, older page; null: there is none")
-
-
-class OverrideModel(_Answer):
+class OverrideModel(AnswerModel):
     """A person's word, and until when it holds."""
 
     action: str
@@ -198,13 +178,7 @@ class OverrideModel(_Answer):
         )
 
 
-class Cleared(_Answer):
-    """There is no override any more."""
-
-    recorded: bool = Field(description="Whether that is committed to disk")
-
-
-class ApplianceModel(_Answer):
+class ApplianceModel(AnswerModel):
     """One appliance as it stands now."""
 
     id: str
@@ -245,13 +219,13 @@ class ApplianceModel(_Answer):
         )
 
 
-class ApplianceList(_Answer):
+class ApplianceList(AnswerModel):
     """All appliances of the home."""
 
     appliances: tuple[ApplianceModel, ...]
 
 
-class WhyModel(_Answer):
+class WhyModel(AnswerModel):
     """Why an appliance does what it does."""
 
     appliance: str
@@ -270,106 +244,8 @@ class WhyModel(_Answer):
         )
 
 
-class PointModel(_Answer):
-    """One bin of a channel's history: the mean, lowest and highest good value in it."""
-
-    at: datetime = Field(description="When the bin begins")
-    value: float | str | None
-    low: float | None
-    high: float | None
-    quality: QualityName
-
-    @classmethod
-    def of(cls, given: PointView) -> "PointModel":
-        """Spell `given`."""
-        return cls.model_validate(
-            {
-                "at": wall(given.wall_ns),
-                "value": given.value,
-                "low": given.low,
-                "high": given.high,
-                "quality": given.quality,
-            }
-        )
-
-
-class SeriesModel(_Answer):
-    """A channel's history, oldest first."""
-
-    appliance: str
-    channel: str
-    unit: str | None
-    points: tuple[PointModel, ...]
-
-    @classmethod
-    def of(cls, given: SeriesView) -> "SeriesModel":
-        """Spell `given`."""
-        points = tuple(PointModel.of(point) for point in given.points)
-        return cls(appliance=given.appliance, channel=given.channel, unit=given.unit, points=points)
-
-
-class PartModel(_Answer):
-    """How one part is."""
-
-    name: str
-    state: Literal["ok", "degraded", "down"]
-    detail: str | None
-
-
-class HealthModel(_Answer):
-    """How the whole is: degraded means that control goes on with a part missing, failing that it does not."""
-
-    status: Literal["ok", "degraded", "failing"]
-    ready: bool = Field(description="Whether appliances are under control")
-    version: str
-    uptime_s: float
-    parts: tuple[PartModel, ...]
-
-    @classmethod
-    def of(cls, given: HealthView) -> "HealthModel":
-        """Spell `given`."""
-        parts = tuple(PartModel(name=part.name, state=part.state, detail=part.detail) for part in given.parts)
-        return cls(
-            status=given.status,
-            ready=given.ready,
-            version=given.version,
-            uptime_s=given.uptime_s,
-            parts=parts,
-        )
-
-
-class ReadingHappened(_Answer):
+class ReadingHappened(AnswerModel):
     """The data of a `reading` event."""
 
     appliance: str
     reading: InputModel
-
-
-# ---------------------------------------------------------------- bodies
-
-
-class SupposedReading(_Body):
-    """A reading that nobody made."""
-
-    channel: Word
-    value: float | Annotated[str, Field(min_length=1, max_length=64)]
-    unit: Annotated[str, Field(max_length=16)] | None = Field(
-        default=None, description="Null: the channel's own"
-    )
-
-
-class WhatIf(_Body):
-    """What if these readings came in now?"""
-
-    appliance: Word
-    readings: Annotated[list[SupposedReading], Field(max_length=MAX_READINGS)]
-
-
-class OverrideWish(_Body):
-    """What a person wants an appliance to do."""
-
-    action: Word = Field(description="One of the appliance's actions or modes")
-    for_s: int | None = Field(
-        default=None, ge=1, le=LONGEST_OVERRIDE_S, description="Seconds; null: the appliance's own default"
-    )
-    by: Literal["http", "page", "cli"] = Field(default="http", description="Through what the person speaks")

@@ -3,12 +3,15 @@
 Never in here: what an override does to a decision; or the token (see `limits`).
 """
 
+from typing import Literal
+
 from fastapi import APIRouter, Security
 from fastapi.security import HTTPBearer
+from pydantic import Field
 from starlette.responses import Response
 
 from appliance.adapters.http.appliances import no_such_appliance
-from appliance.adapters.http.models import Cleared, OverrideModel, OverrideWish
+from appliance.adapters.http.models import AnswerModel, BodyModel, OverrideModel, Word
 from appliance.adapters.http.port import HomePort
 from appliance.adapters.http.problems import REFUSALS, Refused
 
@@ -16,6 +19,26 @@ from appliance.adapters.http.problems import REFUSALS, Refused
 _DESCRIBED = Security(
     HTTPBearer(auto_error=False, description="The token that the home made at its first start")
 )
+
+
+LONGEST_S = 24 * 3600
+"""No override holds longer than a day."""
+
+
+class OverrideWish(BodyModel):
+    """What a person wants an appliance to do."""
+
+    action: Word = Field(description="One of the appliance's actions or modes")
+    for_s: int | None = Field(
+        default=None, ge=1, le=LONGEST_S, description="Seconds; null: the appliance's own default"
+    )
+    by: Literal["http", "page", "cli"] = Field(default="http", description="Through what the person speaks")
+
+
+class Cleared(AnswerModel):
+    """There is no override any more."""
+
+    recorded: bool = Field(description="Whether that is committed to disk")
 
 
 def router(home: HomePort) -> APIRouter:

@@ -16,8 +16,8 @@ from appliance.core.events import Decision, Input, Override
 class DecisionView(msgspec.Struct, frozen=True):
     """A decision as it is remembered: made `count` times in a row, last at `last_at`.
 
-    `recorded` is False for one that only the memory ring holds, because there was no disk to commit it to, and for one
-    that was only supposed.
+    `recorded` is False for one that only the memory ring holds, because there was no disk to commit it to,
+    and for one that was only supposed.
     """
 
     decision: Decision
@@ -36,9 +36,10 @@ class OverrideView(msgspec.Struct, frozen=True):
 class ApplianceView(msgspec.Struct, frozen=True):
     """One appliance as it stands now.
 
-    `actions` are its ladder, weakest first, `rest` and `safe` are among them; `modes` are off the ladder. `doing` is
-    what it reports, `commanded` what it was last told; None where nothing was heard or said. `available` is None where
-    nobody told. `fault` is a sentence, or None. `channels` are what its rules may look at, as of now.
+    `actions` are its ladder, weakest first, `rest` and `safe` are among them; `modes` are off the ladder.
+    `doing` is what it reports, `commanded` what it was last told; None where nothing was heard or said.
+    `available` is None where nobody told. `fault` is a sentence, or None. `channels` are what its rules may
+    look at, as of now.
     """
 
     id: str
@@ -68,10 +69,10 @@ class WhyView(msgspec.Struct, frozen=True):
 
 
 class PointView(msgspec.Struct, frozen=True, gc=False):
-    """One bin of a channel's history, starting at `wall_ns` (Unix time): mean, lowest and highest GOOD value in it.
+    """One bin of a channel's history, from `wall_ns` (Unix time) on: mean, lowest and highest GOOD value.
 
-    A word (a learned channel's label) stands in `value`, with `low` and `high` None. `quality` is "good", "uncertain",
-    "bad" or "unknown"; a bin without a GOOD value has `value` None.
+    A word (a learned channel's label) stands in `value`, with `low` and `high` None. `quality` is "good",
+    "uncertain", "bad" or "unknown"; a bin without a GOOD value has `value` None.
     """
 
     wall_ns: int
@@ -91,7 +92,7 @@ class SeriesView(msgspec.Struct, frozen=True):
 
 
 class DecisionFilter(msgspec.Struct, frozen=True):
-    """Which decisions are asked for; None leaves open. Times are Unix nanoseconds: `since_ns` <= at < `until_ns`."""
+    """Which decisions are asked for; None leaves open. Unix nanoseconds: `since_ns` <= at < `until_ns`."""
 
     appliance: str | None = None
     action: str | None = None
@@ -108,7 +109,7 @@ class Supposed(msgspec.Struct, frozen=True, gc=False):
 
 
 class PartView(msgspec.Struct, frozen=True):
-    """How one part ("broker", "store", "model", "clock" ...) is; `detail` is a sentence where it is not ok."""
+    """How one part ("broker", "store", "model" ...) is; `detail` is a sentence where it is not ok."""
 
     name: str
     state: Literal["ok", "degraded", "down"]
@@ -116,7 +117,7 @@ class PartView(msgspec.Struct, frozen=True):
 
 
 class HealthView(msgspec.Struct, frozen=True):
-    """How the whole is. "failing" means that control does not go round; "degraded" that it does, with a part missing.
+    """How the whole is. "failing": control does not go round; "degraded": it does, with a part missing.
 
     `ready` tells whether appliances are under control: connected, subscribed, and a full cycle done.
     """
@@ -140,8 +141,9 @@ class MetricView(msgspec.Struct, frozen=True):
 class HomePort(Protocol):
     """What the daemon offers to the HTTP interface.
 
-    Methods marked *loop* are called on the event loop and must answer from memory, at once. Those marked *thread* may
-    wait for a disk: they are called from worker threads, several at a time, and must be safe there.
+    Methods marked *loop* are called on the event loop and must answer from memory, at once. Those marked
+    *thread* may wait for a disk: they are called from worker threads, several at a time, and must be safe
+    there.
     """
 
     def appliances(self) -> Sequence[ApplianceView]:
@@ -172,7 +174,7 @@ class HomePort(Protocol):
     def readings(
         self, appliance: str, channel: str, since_ns: int, until_ns: int, points: int
     ) -> SeriesView | None:
-        """*thread*: return the history of one channel in at most `points` bins, None where there is no such channel.
+        """*thread*: return a channel's history in at most `points` bins, None where there is no such channel.
 
         Raises:
             StoreError: the history cannot be read, or not within a second.
@@ -181,7 +183,7 @@ class HomePort(Protocol):
         ...
 
     def decide(self, appliance: str, readings: Sequence[Supposed]) -> DecisionView | None:
-        """*loop*: return what would be decided now if these readings came in; nothing is commanded or remembered.
+        """*loop*: return what would be decided now if these readings came in; nothing follows from it.
 
         None where there is no such appliance.
 
@@ -194,8 +196,8 @@ class HomePort(Protocol):
     async def override(self, appliance: str, action: str, for_s: int | None, by: str) -> OverrideView:
         """*loop*: let a person decide; return when that is committed, or is known to stay unrecorded.
 
-        `appliance` and `action` exist. `for_s` None takes the appliance's own default. Where the action is out of
-        bounds, raises ConfigError.
+        `appliance` and `action` exist. `for_s` None takes the appliance's own default. Where the action is
+        out of bounds, raises ConfigError.
         """
         ...
 

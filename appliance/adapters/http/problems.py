@@ -1,6 +1,7 @@
 """Owns how an error is told to a client: RFC 9457 problem details, for every error there is.
 
-Never in here: what is an error. And never what the client sent: an answer that echoes its input can be broken by it.
+Never in here: what is an error. And never what the client sent: an answer that echoes its input can be broken
+by it.
 """
 
 import json
@@ -69,7 +70,7 @@ def body(problem: Problem) -> bytes:
     ).encode()
 
 
-def problem(
+def problem(  # noqa: PLR0913 - the members of RFC 9457
     status: int,
     code: str,
     detail: str,

@@ -1,6 +1,7 @@
-"""Owns the connection: how many there are, how long one may take to say what it wants, and to take the answer.
+"""Owns the connection: how many there are, how long one may take to ask, and to take the answer.
 
-Never in here: what a request means. uvicorn's own protocol keeps half-sent requests for ever, so this one does not.
+Never in here: what a request means. uvicorn's own protocol keeps half-sent requests for ever, so this one
+does not.
 """
 
 import asyncio
@@ -19,10 +20,11 @@ from appliance.adapters.http.problems import Problem, body
 class Limits(msgspec.Struct, frozen=True):
     """What a connection may cost.
 
-    `receive_s`: seconds from the first byte (or the connecting) to the end of a request; `send_s`: seconds for which a
-    client may leave an answer untaken; `idle_s`: seconds between two requests; `connections`: how many at once; `head`:
-    bytes of a request's head; `unwanted`: bytes of a body that are still taken, and thrown away, after it was answered:
-    a client that is cut off while it sends may lose the answer that tells it why.
+    `receive_s`: seconds from the first byte (or the connecting) to the end of a request; `send_s`: seconds
+    for which a client may leave an answer untaken; `idle_s`: seconds between two requests; `connections`: how
+    many at once; `head`: bytes of a request's head; `unwanted`: bytes of a body that are still taken, and
+    thrown away, after it was answered: a client that is cut off while it sends may lose the answer that tells
+    it why.
     """
 
     receive_s: float = 10.0
@@ -41,7 +43,7 @@ class LimitedConfig(uvicorn.Config):
 
 
 class LimitedProtocol(H11Protocol):
-    """One connection. Where there is no place left, the one that has waited longest without a whole request goes."""
+    """One connection. Where no place is left, the one that is longest without a whole request goes."""
 
     config: LimitedConfig
     waits_since: float | None = None

@@ -11,8 +11,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from appliance.adapters.http.decisions import nanoseconds
-from appliance.adapters.http.models import SeriesModel, Word
-from appliance.adapters.http.port import HomePort
+from appliance.adapters.http.models import AnswerModel, QualityName, Word, wall
+from appliance.adapters.http.port import HomePort, PointView, SeriesView
 from appliance.adapters.http.problems import REFUSALS, Refused
 from appliance.adapters.http.threads import Threads
 
@@ -33,6 +33,44 @@ class ReadingQuery(BaseModel):
     )
     until: AwareDatetime | None = Field(default=None, description="RFC 3339 time or Unix seconds; else now")
     points: int = Field(default=240, ge=1, le=MAX_POINTS, description="At most so many bins")
+
+
+class PointModel(AnswerModel):
+    """One bin of a channel's history: the mean, lowest and highest good value in it."""
+
+    at: datetime = Field(description="When the bin begins")
+    value: float | str | None
+    low: float | None
+    high: float | None
+    quality: QualityName
+
+    @classmethod
+    def of(cls, given: PointView) -> "PointModel":
+        """Spell `given`."""
+        return cls.model_validate(
+            {
+                "at": wall(given.wall_ns),
+                "value": given.value,
+                "low": given.low,
+                "high": given.high,
+                "quality": given.quality,
+            }
+        )
+
+
+class SeriesModel(AnswerModel):
+    """A channel's history, oldest first."""
+
+    appliance: str
+    channel: str
+    unit: str | None
+    points: tuple[PointModel, ...]
+
+    @classmethod
+    def of(cls, given: SeriesView) -> "SeriesModel":
+        """Spell `given`."""
+        points = tuple(PointModel.of(point) for point in given.points)
+        return cls(appliance=given.appliance, channel=given.channel, unit=given.unit, points=points)
 
 
 def router(home: HomePort, threads: Threads) -> APIRouter:

@@ -1,4 +1,4 @@
-"""Owns the listening: uvicorn as a task of the daemon's own loop, with no signal handler and no process of its own.
+"""Owns the listening: uvicorn as a task of the daemon's own loop, with no signal handlers of its own.
 
 Never in here: what is served.
 """
@@ -30,12 +30,12 @@ class _Uvicorn(uvicorn.Server):
         self.stop = asyncio.Event()
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
+    def capture_signals(self) -> Iterator[None]:
         """Leave the signals to the daemon."""
         yield
 
     async def main_loop(self) -> None:
-        """Wait to be stopped. (What uvicorn's own loop is for, dates and counted restarts, is not used.)"""
+        """Wait to be stopped: what uvicorn's own loop does, dates and counted restarts, is not used."""
         await self.stop.wait()
 
 
@@ -85,7 +85,7 @@ class Server:
             self._listener.close()
 
     async def close(self) -> None:
-        """Stop listening, end the event streams, let answers under way finish for a second. Returns at once."""
+        """Stop listening, end the streams, let answers under way finish for a second. Returns at once."""
         end_streams = getattr(self._app.state, "end_streams", None)
         if end_streams is not None:
             end_streams()
@@ -93,14 +93,14 @@ class Server:
 
 
 def serve(app: FastAPI, host: str = "127.0.0.1", port: int = 0, *, limits: Limits | None = None) -> Server:
-    """Return a server that listens on `host` and `port` (0: a free one) from now on, and answers once it runs.
+    """Return a server that listens on `host` and `port` (0: a free one) at once, and answers once it runs.
 
     Raises:
         LinkError: the address cannot be listened on.
 
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named: asyncio sets TCP_NODELAY only then, and without it each answer waits 40 ms for an ACK.
+    # The protocol is named because asyncio sets TCP_NODELAY only then: else answers wait 40 ms for an ACK.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -113,5 +113,5 @@ def serve(app: FastAPI, host: str = "127.0.0.1", port: int = 0, *, limits: Limit
             f"cannot listen on {host} port {port}: {error.strerror or error}",
             hint="choose another host or port in the [http] settings; 0 takes any free port",
         ) from error
-    listener.setblocking(False)
+    listener.setblocking(False)  # noqa: FBT003 - the signature is of the standard library
     return Server(app, listener, limits or Limits())

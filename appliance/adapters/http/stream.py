@@ -4,6 +4,7 @@ Never in here: what happens (see `feed`), or waiting for a client: one that fall
 """
 
 import asyncio
+from collections.abc import AsyncIterator
 
 from fastapi import APIRouter
 from starlette.responses import Response, StreamingResponse
@@ -17,11 +18,11 @@ from appliance.adapters.http.feed import (
     ReadingSeen,
     Subscription,
 )
+from appliance.adapters.http.health import HealthModel
 from appliance.adapters.http.limits import Refusals
 from appliance.adapters.http.models import (
     ApplianceModel,
     DecisionModel,
-    HealthModel,
     InputModel,
     ReadingHappened,
 )
@@ -77,7 +78,7 @@ class _EventStream(StreamingResponse):
             self._streams.ended(self._subscription)
 
 
-async def _events(subscription: Subscription):  # type: ignore[no-untyped-def]
+async def _events(subscription: Subscription) -> AsyncIterator[str]:
     yield f"retry: {RETRY_MS}\n\n"
     while not subscription.ended:
         try:
@@ -124,7 +125,7 @@ def router(home: HomePort, streams: Streams, refusals: Refusals) -> APIRouter:
         },
     )
     async def events() -> Response:
-        """What happens, as it happens. A client that falls 64 events behind is dropped: read everything anew then."""
+        """What happens, as it happens. A client that falls 64 events behind is dropped: read anew then."""
         subscription = None if streams.closing else home.subscribe()
         if subscription is None:
             refusals.count("listeners")

@@ -1,4 +1,4 @@
-"""Owns the way to the disk: blocking questions go to a few worker threads, so that control never waits for them.
+"""Owns the way to the disk: blocking questions go to a few worker threads; control never waits for them.
 
 Never in here: the questions.
 """

@@ -17,7 +17,7 @@ SHORTEST = 22
 MAX_FAILURES = 5
 WINDOW_S = 60.0
 MAX_ADDRESSES = 256
-"""Failures are remembered of so many addresses; beyond that the address that failed longest ago is forgotten."""
+"""Failures are remembered of so many addresses; beyond that the one that failed longest ago is forgotten."""
 
 
 class Answer(Enum):
@@ -32,8 +32,8 @@ class Answer(Enum):
 class Tokens:
     """Compares tokens in constant time, and locks an address out after five failures in a minute.
 
-    While an address is locked out nothing that it sends is compared, the right token neither, and nothing counts as a
-    failure: so the lockout ends by itself within a minute of the first failure.
+    While an address is locked out nothing that it sends is compared, the right token neither, and nothing
+    counts as a failure: so the lockout ends by itself within a minute of the first failure.
     """
 
     def __init__(self, token: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -47,7 +47,7 @@ class Tokens:
         self._failures: dict[str, deque[float]] = {}
 
     def ask(self, address: str, authorization: str | None) -> Answer:
-        """Return what comes of a request from `address` with this Authorization header, and remember a failure."""
+        """Return what comes of a request from `address` with this Authorization header; count a failure."""
         now = self._clock()
         failures = self._failures.get(address)
         if failures is not None:

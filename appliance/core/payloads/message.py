@@ -3,12 +3,14 @@
 Never in here: how any one dialect spells it.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
 
 from appliance.core.readings import Reading
+from appliance.errors import ConfigError
 
 Scalar = str | int | float | bool
 
@@ -65,6 +67,20 @@ class Catalogue(msgspec.Struct, frozen=True):
 
 MAX_DEVICES = 4096
 """More declared devices than this are ignored: a catalogue is a home's, not a city's."""
+
+
+_NOT_IN_A_LEVEL = re.compile(r"[+#/\x00-\x1f\x7f\u2028\u2029\ufeff\ud800-\udfff]")
+
+
+def level(text: str, *, where: str) -> str:
+    """Return `text`, which becomes one level of a topic that we publish to.
+
+    Raises:
+        ConfigError: it is empty, longer than 128 characters, or holds a wildcard, a slash or a control character.
+    """
+    if not 0 < len(text) <= 128 or _NOT_IN_A_LEVEL.search(text):
+        raise ConfigError(f"{where}: {text[:64]!r} can't be part of a topic", hint="use letters, digits, _ and -")
+    return text
 
 
 class Dialect(Protocol):

@@ -56,7 +56,9 @@ class SmallHome:
         self.doing_since: Instant | None = None
         self.started = time.monotonic()
         self.disk = True
-        self.status = HealthView("ok", True, "0.1.0", 0.0, (PartView("broker", "ok"), PartView("store", "ok")))
+        self.status = HealthView(
+            "ok", True, "0.1.0", 0.0, (PartView("broker", "ok"), PartView("store", "ok"))
+        )
         self.spoken: list[tuple[str, int | None, str]] = []
 
     # -- what happens
@@ -87,7 +89,11 @@ class SmallHome:
             proposals.append(Proposal(least, 4, Authority.RULE, "rule clean_air", because))
         if held is not None:
             index = LADDER.actions.index(held.action)
-            proposals.append(Proposal(index, index, Authority.MANUAL, f"person by {held.by}", f"a person chose {held.action}"))
+            proposals.append(
+                Proposal(
+                    index, index, Authority.MANUAL, f"person by {held.by}", f"a person chose {held.action}"
+                )
+            )
         return proposals
 
     def _made(self, at: Instant, inputs: dict[str, Input], held: Override | None) -> Decision:
@@ -174,7 +180,9 @@ class SmallHome:
     def decision(self, decision_id: int) -> DecisionView | None:
         return self.history[decision_id - 1] if decision_id <= len(self.history) else None
 
-    def readings(self, appliance: str, channel: str, since_ns: int, until_ns: int, points: int) -> SeriesView | None:
+    def readings(
+        self, appliance: str, channel: str, since_ns: int, until_ns: int, points: int
+    ) -> SeriesView | None:
         if appliance != "purifier" or channel not in self.series:
             return None
         found = [point for point in self.series[channel] if since_ns <= point.wall_ns < until_ns]
@@ -188,7 +196,9 @@ class SmallHome:
         for reading in readings:
             if reading.unit not in (None, UNITS[reading.channel]):
                 raise Malformed("the unit does not fit the channel", hint="leave it out", reason="unit")
-            inputs[reading.channel] = Input(reading.channel, reading.value, UNITS[reading.channel], 0.0, "good")
+            inputs[reading.channel] = Input(
+                reading.channel, reading.value, UNITS[reading.channel], 0.0, "good"
+            )
         at = now()
         return DecisionView(self._made(at, inputs, self.held), 1, at, False)
 

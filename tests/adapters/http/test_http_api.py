@@ -17,7 +17,19 @@ from appliance.adapters.http.server import Server, serve
 from appliance.errors import LinkError
 
 TOKEN = "another-token-of-a-home-0123"  # noqa: S105
-DECISION_KEYS = {"id", "at", "appliance", "action", "because", "authority", "source", "voices", "inputs", "count", "recorded"}
+DECISION_KEYS = {
+    "id",
+    "at",
+    "appliance",
+    "action",
+    "because",
+    "authority",
+    "source",
+    "voices",
+    "inputs",
+    "count",
+    "recorded",
+}
 JSON = {"content-type": "application/json"}
 
 
@@ -36,12 +48,20 @@ async def test_an_appliance_tells_what_it_does_and_what_that_rests_on(home, clie
     home.hear("co2", None, "bad", "jump")
     (told,) = (await client.get("/v1/appliances")).json()["appliances"]
     assert told == (await client.get("/v1/appliances/purifier")).json()
-    assert (told["doing"], told["actions"], told["modes"]) == ("high", ["off", "low", "medium", "high", "turbo"], ["auto"])
+    assert (told["doing"], told["actions"], told["modes"]) == (
+        "high",
+        ["off", "low", "medium", "high", "turbo"],
+        ["auto"],
+    )
     channels = {channel["channel"]: channel for channel in told["channels"]}
     assert channels["pm2_5"] == {
         "channel": "pm2_5", "value": 40.0, "unit": "µg/m³", "age_s": 12.5, "quality": "good", "reason": None,
     }  # fmt: skip
-    assert (channels["co2"]["value"], channels["co2"]["quality"], channels["co2"]["reason"]) == (None, "bad", "jump")
+    assert (channels["co2"]["value"], channels["co2"]["quality"], channels["co2"]["reason"]) == (
+        None,
+        "bad",
+        "jump",
+    )
     assert channels["presence"]["quality"] == "unknown"
 
 
@@ -68,7 +88,9 @@ async def test_pages_of_decisions_neither_repeat_nor_skip_while_new_ones_come(ho
         home.hear("pm2_5", value)
     seen, cursor = [], None
     while True:
-        page = (await client.get("/v1/decisions", params={"limit": 3, **({"cursor": cursor} if cursor else {})})).json()
+        page = (
+            await client.get("/v1/decisions", params={"limit": 3, **({"cursor": cursor} if cursor else {})})
+        ).json()
         seen += [made["id"] for made in page["decisions"]]
         cursor = page["next"]
         if cursor is None:
@@ -102,7 +124,9 @@ async def test_readings_are_binned_and_bounded(home, client):
     assert (told["unit"], len(told["points"])) == ("µg/m³", 10)
     assert told["points"][0]["value"] == 0.0
     assert is_problem(await client.get("/v1/readings", params={**asked, "points": 10**6}), 422, "invalid")
-    assert is_problem(await client.get("/v1/readings", params={**asked, "channel": "co"}), 404, "no-such-channel")
+    assert is_problem(
+        await client.get("/v1/readings", params={**asked, "channel": "co"}), 404, "no-such-channel"
+    )
     backwards = {**asked, "since": "2025-01-02T00:00:00Z", "until": "2025-01-01T00:00:00Z"}
     assert is_problem(await client.get("/v1/readings", params=backwards), 422, "no-time")
 
@@ -130,7 +154,9 @@ async def test_what_if_decides_without_commanding_or_remembering(home, client):
         b'{"appliance":"purifier","readings":[{"channel":"pm2_5","value":1,"unit":"canary"}]}',
         b'{"appliance":"purifier","readings":[{"channel":"canary","value":1}]}',
         b'{"appliance":"purifier","readings":[{"channel":"co2","value":1},{"channel":"co2","value":2}]}',
-        b'{"appliance":"purifier","readings":' + json.dumps([{"channel": "co2", "value": 1}] * 65).encode() + b"}",
+        b'{"appliance":"purifier","readings":'
+        + json.dumps([{"channel": "co2", "value": 1}] * 65).encode()
+        + b"}",
         b'{"appliance":"\\ud800","readings":[]}',
         b'{"canary":"canary"}',
         b"[" * 60_000,
@@ -157,7 +183,9 @@ async def test_an_override_holds_and_is_handed_back(home, client, bearer):
     assert home.spoken == [("low", 1800, "page")]
     now = (await client.get("/v1/appliances/purifier")).json()
     assert (now["doing"], now["override"]["until"]) == ("low", told["until"])
-    assert (await client.delete("/v1/appliances/purifier/override", headers=bearer)).json() == {"recorded": True}
+    assert (await client.delete("/v1/appliances/purifier/override", headers=bearer)).json() == {
+        "recorded": True
+    }
     now = (await client.get("/v1/appliances/purifier")).json()
     assert (now["doing"], now["override"]) == ("high", None)
 
@@ -210,7 +238,9 @@ async def test_a_wish_that_cannot_be_is_refused_and_changes_nothing(home, client
     ],
 )
 async def test_every_refusal_is_a_problem(client, bearer, method, path, status, code):
-    answer = await client.request(method, path, headers={**bearer, **JSON}, content=b'{"action":"low"}' if method == "PUT" else None)
+    answer = await client.request(
+        method, path, headers={**bearer, **JSON}, content=b'{"action":"low"}' if method == "PUT" else None
+    )
     assert answer.status_code == status
     if code is not None:
         assert is_problem(answer, status, code)
@@ -293,7 +323,9 @@ async def test_every_route_and_model_is_described_and_no_page_of_it_loads_foreig
     described = {(path, method) for path, methods in told["paths"].items() for method in methods}
     assert {("/v1/decide", "post"), ("/v1/events", "get"), ("/metrics", "get"), ("/", "get")} <= described
     assert served == described
-    assert all(operation.get("description") for methods in told["paths"].values() for operation in methods.values())
+    assert all(
+        operation.get("description") for methods in told["paths"].values() for operation in methods.values()
+    )
     for reference in re.findall(r'"\$ref": ?"#/components/schemas/([^"]+)"', json.dumps(told)):
         assert reference in told["components"]["schemas"]
     assert told["components"]["schemas"]["DecisionModel"]["properties"].keys() >= DECISION_KEYS

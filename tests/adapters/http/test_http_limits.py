@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import socket
 
 import pytest
 
 from appliance.adapters.http.app import create_app
 from appliance.adapters.http.protocol import Limits
+from appliance.adapters.http.server import serve
 from appliance.adapters.http.tokens import MAX_ADDRESSES, Answer, Tokens
 from appliance.errors import ConfigError
 
@@ -30,10 +32,14 @@ async def say(port: int, *pieces: bytes, wait: float = 10.0) -> tuple[int, bytes
 
 
 def get(path: str = "/v1/appliances", *headers: str, host: str = "localhost") -> bytes:
-    return "\r\n".join([f"GET {path} HTTP/1.1", f"host: {host}", "connection: close", *headers, "", ""]).encode("latin-1")
+    return "\r\n".join(
+        [f"GET {path} HTTP/1.1", f"host: {host}", "connection: close", *headers, "", ""]
+    ).encode("latin-1")
 
 
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8080", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:8080"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:8080", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:8080"]
+)
 async def test_our_own_names_are_answered(server, host):
     assert (await say(server.port, get(host=host)))[0] == 200
 
@@ -79,12 +85,11 @@ async def test_a_target_that_is_a_url_does_not_get_around_the_host(server):
 
 
 async def test_more_names_can_be_allowed(home):
-    from appliance.adapters.http.server import serve
-
     server = serve(create_app(home, token=TOKEN, allowed_hosts=["Pi.local"]))
     task = asyncio.create_task(server.run())
     assert (await say(server.port, get(host="pi.local:8080")))[0] == 200
-    assert (await say(server.port, get()))[0] == 421
+    assert (await say(server.port, get()))[0] == 200
+    assert (await say(server.port, get(host="other.local")))[0] == 421
     await server.close()
     await task
 
@@ -119,10 +124,14 @@ async def test_a_foreign_page_cannot_hold_a_place_of_the_event_stream_but_may_li
     assert (await client.get("/", headers={"sec-fetch-site": "cross-site"})).status_code == 200
 
 
-@pytest.mark.parametrize("media", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", None])
+@pytest.mark.parametrize(
+    "media", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", None]
+)
 async def test_a_body_that_a_plain_form_could_send_is_refused(client, media):
     headers = {"content-type": media} if media else {}
-    answer = await client.post("/v1/decide", content=b'{"appliance":"purifier","readings":[]}', headers=headers)
+    answer = await client.post(
+        "/v1/decide", content=b'{"appliance":"purifier","readings":[]}', headers=headers
+    )
     assert (answer.status_code, answer.json()["code"]) == (415, "not-json")
 
 
@@ -133,7 +142,9 @@ async def test_a_body_that_a_plain_form_could_send_is_refused(client, media):
 async def test_without_the_token_nothing_is_written_and_no_body_is_looked_at(home, client, authorization):
     headers = {"authorization": authorization} if authorization is not None else {}
     answer = await client.put(
-        "/v1/appliances/purifier/override", content=b"{", headers={**headers, "content-type": "application/json"}
+        "/v1/appliances/purifier/override",
+        content=b"{",
+        headers={**headers, "content-type": "application/json"},
     )
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
     assert (await client.delete("/v1/appliances/purifier/override", headers=headers)).status_code == 401
@@ -143,10 +154,16 @@ async def test_without_the_token_nothing_is_written_and_no_body_is_looked_at(hom
 
 async def test_who_guesses_at_the_token_is_locked_out(home, client, bearer):
     path = "/v1/appliances/purifier/override"
-    statuses = [(await client.delete(path, headers={"authorization": f"Bearer {n}"})).status_code for n in range(20)]
+    statuses = [
+        (await client.delete(path, headers={"authorization": f"Bearer {n}"})).status_code for n in range(20)
+    ]
     assert statuses == [401] * 5 + [429] * 15
     answer = await client.put(path, json={"action": "low"}, headers=bearer)
-    assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (429, "locked-out", "60")
+    assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (
+        429,
+        "locked-out",
+        "60",
+    )
     assert (await client.get("/v1/appliances")).status_code == 200
 
 
@@ -177,7 +194,9 @@ def test_a_token_that_can_be_guessed_is_refused_at_the_start(home):
 
 async def test_a_large_body_is_refused_by_its_word_alone(server):
     head = f"POST /v1/decide HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {200 << 20}\r\n\r\n"
-    status, answer = await say(server.port, head.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n").encode())
+    status, answer = await say(
+        server.port, head.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n").encode()
+    )
     assert (status, json.loads(answer.partition(b"\r\n\r\n")[2])["code"]) == (413, "body-too-large")
 
 
@@ -201,8 +220,12 @@ async def test_an_endless_chunked_body_is_cut_off_at_the_limit(server):
 async def test_a_body_of_just_the_limit_is_taken(client):
     text = b'{"appliance":"purifier","readings":[]}'
     headers = {"content-type": "application/json"}
-    assert (await client.post("/v1/decide", content=text.ljust(64 * 1024), headers=headers)).status_code == 200
-    assert (await client.post("/v1/decide", content=text.ljust(64 * 1024 + 1), headers=headers)).status_code == 413
+    assert (
+        await client.post("/v1/decide", content=text.ljust(64 * 1024), headers=headers)
+    ).status_code == 200
+    assert (
+        await client.post("/v1/decide", content=text.ljust(64 * 1024 + 1), headers=headers)
+    ).status_code == 413
 
 
 @pytest.mark.parametrize(
@@ -235,7 +258,6 @@ async def test_a_bad_chunk_in_a_body_ends_that_connection_only(server):
     assert (await say(server.port, get()))[0] == 200
 
 
-
 class TestHalfSent:
     """With a deadline of half a second in place of ten."""
 
@@ -249,8 +271,12 @@ class TestHalfSent:
             b"",
             b"GET / HT",
             b"GET / HTTP/1.1\r\nhost: localhost\r\n",
-            PUT.encode() + f"authorization: Bearer {TOKEN}\r\ncontent-length: 16\r\n\r\n".encode() + b'{"action"',
-            PUT.encode() + f"authorization: Bearer {TOKEN}\r\ntransfer-encoding: chunked\r\n\r\n".encode() + b"5\r\n{",
+            PUT.encode()
+            + f"authorization: Bearer {TOKEN}\r\ncontent-length: 16\r\n\r\n".encode()
+            + b'{"action"',
+            PUT.encode()
+            + f"authorization: Bearer {TOKEN}\r\ntransfer-encoding: chunked\r\n\r\n".encode()
+            + b"5\r\n{",
         ],
         ids=["nothing", "half a line", "half a head", "half a body", "half a chunk"],
     )
@@ -313,3 +339,10 @@ async def _drained(reader: asyncio.StreamReader) -> bytes:
         return await reader.read()
     except ConnectionError:
         return b""
+
+
+async def test_answers_are_not_held_back_for_an_acknowledgement(server, client):
+    await client.get("/healthz")
+    (connection,) = server._uvicorn.server_state.connections  # noqa: SLF001
+    accepted = connection.transport.get_extra_info("socket")
+    assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1

@@ -58,7 +58,11 @@ async def test_a_decision_arrives_as_it_is_told_elsewhere(home, server, client):
     assert b"content-type: text/event-stream" in listener.head
     home.hear("pm2_5", 40.0)
     reading = await listener.event("reading")
-    assert (reading["appliance"], reading["reading"]["channel"], reading["reading"]["value"]) == ("purifier", "pm2_5", 40.0)
+    assert (reading["appliance"], reading["reading"]["channel"], reading["reading"]["value"]) == (
+        "purifier",
+        "pm2_5",
+        40.0,
+    )
     assert await listener.event("decision") == (await client.get("/v1/decisions/1")).json()
     assert (await listener.event("appliance"))["doing"] == "high"
     listener.close()
@@ -66,7 +70,9 @@ async def test_a_decision_arrives_as_it_is_told_elsewhere(home, server, client):
 
 async def test_a_word_with_line_ends_in_it_cannot_forge_an_event(home, server):
     listener = await Listener.connect(server.port)
-    home.feed.publish(ReadingSeen("purifier", Input("presence", "x\n\nevent: decision\ndata: {}", None, 0.0, "good")))
+    home.feed.publish(
+        ReadingSeen("purifier", Input("presence", "x\n\nevent: decision\ndata: {}", None, 0.0, "good"))
+    )
     home.feed.publish(ReadingSeen("purifier", Input("co2", 1.0, "ppm", 0.0, "good")))
     assert (await listener.event("reading"))["reading"]["value"] == "x\n\nevent: decision\ndata: {}"
     assert (await listener.event("reading"))["reading"]["channel"] == "co2"

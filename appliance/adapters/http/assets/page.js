@@ -161,13 +161,12 @@ class Card {
   }
 
   choose(action) {
-    const morning = words.morning();
-    const option = (text, seconds) => make("button", { type: "button", "data-seconds": seconds, onclick: () => {
+    const option = (text, seconds) => make("button", { type: "button", onclick: () => {
       this.durations.hidden = true;
-      told(write("PUT", `${this.path}/override`, { action, for_s: seconds, by: "page" }));
+      told(write("PUT", `${this.path}/override`, { action, for_s: seconds(), by: "page" }));
     } }, text);
-    this.durations.replaceChildren(make("span", {}, `${words.capital(action)} for`), option("30 min", 1800), option("2 h", 7200),
-      option(morning.words, morning.seconds),
+    this.durations.replaceChildren(make("span", {}, `${words.capital(action)} for`),
+      option("30 min", () => 1800), option("2 h", () => 7200), option(words.morning().words, () => words.morning().seconds),
       make("button", { type: "button", class: "quiet", "aria-label": "Never mind", onclick: () => (this.durations.hidden = true) }, "✕"));
     this.durations.setAttribute("aria-label", `How long ${action}`);
     this.durations.hidden = false;

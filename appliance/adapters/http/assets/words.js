@@ -42,5 +42,5 @@ export function morning() {
   const now = new Date(), at = new Date(now.getFullYear(), now.getMonth(), now.getDate(), 7);
   if (at <= now) at.setDate(at.getDate() + 1);
   const soon = at.toDateString() === now.toDateString();
-  return { seconds: Math.max(60, Math.round((at - now) / 1000)), words: soon ? `until ${clock(at)}` : `until tomorrow ${clock(at)}` };
+  return { seconds: Math.max(60, Math.ceil((at - now) / 1000)), words: soon ? `until ${clock(at)}` : `until tomorrow ${clock(at)}` };
 }

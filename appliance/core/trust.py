@@ -1,0 +1,28 @@
+"""Owns what a model has earned: from calibrated probabilities to the word and the quality of its channel.
+
+Never in here: how a model computes, or which rule listens to it.
+"""
+
+from collections.abc import Sequence
+from math import isfinite
+
+import numpy as np
+from numpy.typing import NDArray
+
+from appliance.core.readings import Quality
+
+
+def judge(
+    probabilities: NDArray[np.float32], labels: Sequence[str], threshold: float
+) -> tuple[str | None, Quality, str | None]:
+    """Return the likeliest label, its quality, and the reason where it is not GOOD.
+
+    `probabilities` (L,) are calibrated and sum to one; GOOD needs the top one to reach the card's `threshold`. A row with
+    anything not finite, as follows from an unknown feature, says nothing: the label is None.
+    """
+    top = int(probabilities.argmax())
+    if not all(isfinite(value) for value in probabilities.tolist()):
+        return None, Quality.UNCERTAIN, "a feature is unknown"
+    if probabilities[top] < threshold:
+        return labels[top], Quality.UNCERTAIN, "hard"
+    return labels[top], Quality.GOOD, None

@@ -1,0 +1,194 @@
+"""Owns the bins of one channel: what was good over the last day, in exact integers and bounded memory.
+
+Bins are anchored at boot and hold whole steps of the quantity's resolution, so they do not depend on a sensor's rate, and
+give the same bits for the same instants in training, on the device and in replay. Never in here: units, or trust.
+"""
+
+from collections.abc import Iterator
+from typing import Self
+
+import msgspec
+
+from appliance.core.clock import SECOND
+
+BIN_NS = 30 * SECOND
+"""A fine bin: half a minute."""
+FINE_BINS = 240
+"""Fine bins that are kept: two hours."""
+COARSE_NS = 600 * SECOND
+"""A coarse bin: ten minutes."""
+COARSE_BINS = 144
+"""Coarse bins that are kept: a day."""
+
+
+class Bin(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What fell into one bin, number `index` since boot: `count` values, their exact sum, least, greatest and last, in steps."""
+
+    index: int
+    count: int
+    total: int
+    least: int
+    greatest: int
+    last: int
+
+    def add(self, steps: int) -> "Bin":
+        """Return this bin with one value more."""
+        return Bin(
+            self.index,
+            self.count + 1,
+            self.total + steps,
+            steps if steps < self.least else self.least,
+            steps if steps > self.greatest else self.greatest,
+            steps,
+        )
+
+
+class Window(msgspec.Struct, frozen=True, array_like=True):
+    """The bins of one channel; immutable: `push` gives a new one, which shares all closed bins with the old.
+
+    Only bins that heard something are stored. An empty one holds the value before it, until that is `max_age_ns` old;
+    then it is unknown. Spans are whole bins, the open one included; up to two hours in fine bins, beyond in coarse ones.
+    """
+
+    max_age_ns: int
+    resolution: float
+    last_ns: int | None = None
+    fine: tuple[Bin, ...] = ()
+    open_fine: Bin | None = None
+    coarse: tuple[Bin, ...] = ()
+    open_coarse: Bin | None = None
+
+    @classmethod
+    def empty(cls, max_age_ns: int, resolution: float) -> Self:
+        """Return a window that heard nothing yet; `resolution` is one step in the channel's unit."""
+        return cls(max_age_ns, resolution)
+
+    def push(self, steps: int, boottime_ns: int) -> "Window":
+        """Return the window after a good value of `steps` at `boottime_ns`. A value of the past falls into the open bin."""
+        index = boottime_ns // BIN_NS
+        fine, open_fine = self.fine, self.open_fine
+        if open_fine is not None and index <= open_fine.index:
+            # The ordinary case: only the open bins change.
+            coarse, open_coarse = _push(self.coarse, self.open_coarse, steps, boottime_ns // COARSE_NS, COARSE_BINS)
+            last_ns = boottime_ns if self.last_ns is None or boottime_ns > self.last_ns else self.last_ns
+            return Window(self.max_age_ns, self.resolution, last_ns, fine, open_fine.add(steps), coarse, open_coarse)
+        fine, open_fine = _push(fine, open_fine, steps, index, FINE_BINS)
+        coarse, open_coarse = _push(self.coarse, self.open_coarse, steps, boottime_ns // COARSE_NS, COARSE_BINS)
+        return Window(self.max_age_ns, self.resolution, boottime_ns, fine, open_fine, coarse, open_coarse)
+
+    def series(self, now_ns: int, span_ns: int) -> list[float | None]:
+        """Return the bins' means over the span, oldest first, in the channel's unit; None where a bin is unknown."""
+        return [
+            None if known is None else (known.total / known.count if known.index == index else known.last) * self.resolution
+            for index, known in self._bins(now_ns, span_ns)
+        ]
+
+    def mean(self, now_ns: int, span_ns: int, *, whole: bool = True) -> float | None:
+        """Return the mean of the bins' means over the span; None where any bin is unknown (`whole`), or the newest is."""
+        values = self.series(now_ns, span_ns)
+        known = [value for value in values if value is not None]
+        if not known or values[-1] is None or (whole and len(known) < len(values)):
+            return None
+        return sum(known) / len(known)
+
+    def minimum(self, now_ns: int, span_ns: int, *, whole: bool = True) -> float | None:
+        """Return the least value heard in the span; None as in `mean`."""
+        return self._extreme(now_ns, span_ns, whole=whole, least=True)
+
+    def maximum(self, now_ns: int, span_ns: int, *, whole: bool = True) -> float | None:
+        """Return the greatest value heard in the span; None as in `mean`."""
+        return self._extreme(now_ns, span_ns, whole=whole, least=False)
+
+    def slope(self, now_ns: int, span_ns: int, *, whole: bool = True) -> float | None:
+        """Return the least-squares slope of the bins' means over the span, in the channel's unit per minute.
+
+        None as in `mean`, and where fewer than two bins are known.
+        """
+        values = self.series(now_ns, span_ns)
+        points = [(position, value) for position, value in enumerate(values) if value is not None]
+        if len(points) < 2 or values[-1] is None or (whole and len(points) < len(values)):
+            return None
+        count = len(points)
+        middle = sum(position for position, _ in points) / count
+        level = sum(value for _, value in points) / count
+        above = sum((position - middle) * (value - level) for position, value in points)
+        below = sum((position - middle) ** 2 for position, _ in points)
+        width_ns = BIN_NS if span_ns <= FINE_BINS * BIN_NS else COARSE_NS
+        return above / below * (60 * SECOND / width_ns)
+
+    def spread(self, now_ns: int, span_ns: int, *, whole: bool = True) -> float | None:
+        """Return the standard deviation of the bins' means over the span; None as in `slope`."""
+        values = self.series(now_ns, span_ns)
+        known = [value for value in values if value is not None]
+        if len(known) < 2 or values[-1] is None or (whole and len(known) < len(values)):
+            return None
+        level = sum(known) / len(known)
+        return (sum((value - level) ** 2 for value in known) / len(known)) ** 0.5
+
+    def _extreme(self, now_ns: int, span_ns: int, *, whole: bool, least: bool) -> float | None:
+        steps = []
+        unknown = 0
+        newest = None
+        for index, known in self._bins(now_ns, span_ns):
+            newest = known
+            if known is None:
+                unknown += 1
+            elif known.index != index:
+                steps.append(known.last)
+            else:
+                steps.append(known.least if least else known.greatest)
+        if newest is None or (whole and unknown):
+            return None
+        return (min(steps) if least else max(steps)) * self.resolution
+
+    def _bins(self, now_ns: int, span_ns: int) -> Iterator[tuple[int, Bin | None]]:
+        """Yield (index, the bin that tells its value or None) for each whole bin of the span, oldest first."""
+        fine = span_ns <= FINE_BINS * BIN_NS
+        width = BIN_NS if fine else COARSE_NS
+        closed = self.fine if fine else self.coarse
+        open_bin = self.open_fine if fine else self.open_coarse
+        newest = now_ns // width
+        count = max(1, -(-span_ns // width))
+        stored = len(closed) + (open_bin is not None)
+        # The stored bin at or before the first index, found from the newest end: spans are short, windows are long.
+        position = stored - 1
+        while position >= 0 and _at(closed, open_bin, position).index > newest - count:
+            position -= 1
+        before = _at(closed, open_bin, position) if position >= 0 else None
+        for index in range(newest - count + 1, newest + 1):
+            if position + 1 < stored and _at(closed, open_bin, position + 1).index <= index:
+                position += 1
+                before = _at(closed, open_bin, position)
+            if before is None or (before.index != index and not self._holds(before, index, width)):
+                yield index, None
+            else:
+                yield index, before
+
+    def _holds(self, before: Bin, index: int, width: int) -> bool:
+        """Return whether the last value of `before` still stands at the start of bin `index`. Its exact time is known of
+        the newest value only; of an older bin it is taken to be the bin's end, the latest it can have been."""
+        newest = self.open_fine
+        heard_ns = (before.index + 1) * width
+        if newest is not None and self.last_ns is not None and self.last_ns // width == before.index:
+            heard_ns = self.last_ns
+        return index * width - heard_ns <= self.max_age_ns
+
+
+def _at(closed: tuple[Bin, ...], open_bin: Bin | None, position: int) -> Bin:
+    if position < len(closed):
+        return closed[position]
+    assert open_bin is not None  # noqa: S101  position is below the number of stored bins
+    return open_bin
+
+
+def _push(
+    closed: tuple[Bin, ...], open_bin: Bin | None, steps: int, index: int, most: int
+) -> tuple[tuple[Bin, ...], Bin]:
+    if open_bin is None:
+        return closed, Bin(index, 1, steps, steps, steps, steps)
+    if index <= open_bin.index:
+        return closed, open_bin.add(steps)
+    # Bins older than the window are let go as the next one closes; one older is kept, whose value the first may hold.
+    oldest = index - most - 1
+    kept = closed if not closed or closed[0].index >= oldest else tuple(bin_ for bin_ in closed if bin_.index >= oldest)
+    return (*kept, open_bin), Bin(index, 1, steps, steps, steps, steps)
