@@ -156,6 +156,12 @@ def arbitrate(ladder: Ladder, proposals: Iterable[Proposal]) -> Verdict:
         decided_by = high_by
     else:
         decided_by = pinned_by or limiter
+    if decided_by is not None and decided_by.authority in NARROWING:
+        # A guard that only narrows is the reason only where it makes a difference.
+        acting = [wish for wish in heard if wish.authority not in NARROWING]
+        without = arbitrate(ladder, acting)
+        if without.action == action:
+            decided_by = without.decided_by
     return Verdict(action, decided_by or heard[-1], tuple(voices))
 
 

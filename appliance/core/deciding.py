@@ -101,7 +101,7 @@ def _weigh(spec: Appliance, snapshot: Snapshot, conclusion: Conclusion) -> tuple
     override = snapshot.memory.override
     mode = None
     if override is not None:
-        person = overrides.propose(override, spec.ladder)
+        person = overrides.propose(override, spec.ladder, snapshot.zone)
         if person is not None:
             proposals.append(person)
         else:
@@ -110,7 +110,7 @@ def _weigh(spec: Appliance, snapshot: Snapshot, conclusion: Conclusion) -> tuple
         proposals.append(spec.fallback)
     verdict = arbitrate(spec.ladder, proposals)
     if override is not None and mode is not None and not any(wish.authority < Authority.MANUAL for wish in proposals):
-        person = Proposal(spec.ladder.rest, spec.ladder.rest, Authority.MANUAL, f"person by {override.by}", overrides.because(override))
+        person = Proposal(spec.ladder.rest, spec.ladder.rest, Authority.MANUAL, f"person by {override.by}", overrides.because(override, snapshot.zone))
         voice = Voice(person.source, person.authority, mode, mode, person.because)
         return Verdict(None, person, (voice, *verdict.voices)), mode
     return verdict, None if verdict.action is None else spec.ladder.actions[verdict.action]

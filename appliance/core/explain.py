@@ -79,7 +79,7 @@ def sentence(decision: Decision) -> str:
         limit = next((voice.because for voice in decision.voices if voice.source == own.limited_by), own.limited_by)
         wanted = own.at_least if own.at_least != decision.action else own.at_most
         return f"{said}; it wanted {wanted}, but {limit}."
-    kept = next((voice for voice in decision.voices if voice.limited_by == decision.source), None)
+    kept = next((voice for voice in decision.voices if voice.limited_by == decision.source and voice.source != "fallback"), None)
     if kept is not None:
         said += f" ({kept.source} wanted {kept.at_least}: {kept.because})"
     return said + "."

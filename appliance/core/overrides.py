@@ -3,6 +3,8 @@
 One override an appliance; the newest replaces it; its time ends it. Never in here: how a hand is told from an echo (commands).
 """
 
+from datetime import tzinfo
+
 from appliance.core.arbitration import Authority, Ladder, Proposal
 from appliance.core.clock import SECOND, Instant
 from appliance.core.events import Override
@@ -30,17 +32,18 @@ def ends_ns(override: Override, now: Instant) -> int:
     return now.boottime_ns + (left if left is not None else override.until.wall_ns - now.wall_ns)
 
 
-def propose(override: Override, ladder: Ladder) -> Proposal | None:
+def propose(override: Override, ladder: Ladder, zone: tzinfo) -> Proposal | None:
     """Return the person's voice, or None for a mode: it lies off the ladder."""
     if override.action not in ladder.actions:
         return None
     index = ladder.actions.index(override.action)
-    return Proposal(index, index, Authority.MANUAL, f"person by {override.by}", because(override))
+    return Proposal(index, index, Authority.MANUAL, f"person by {override.by}", because(override, zone))
 
 
-def because(override: Override) -> str:
-    """Return the reason in words."""
-    return f"a person chose {override.action} {WAYS.get(override.by, 'through ' + override.by)}"
+def because(override: Override, zone: tzinfo) -> str:
+    """Return the reason in words, with the local time at which it ends."""
+    way = WAYS.get(override.by, f"through {override.by}")
+    return f"a person chose {override.action} {way}, until {override.until.local(zone):%H:%M}"
 
 
 WAYS = {"device": "at the device", "page": "on the page", "http": "through the API", "cli": "on the command line"}

@@ -36,7 +36,6 @@ def create_app(home: HomePort, *, token: str, allowed_hosts: Iterable[str] = ())
 
     Raises:
         ConfigError: the token is too short to be one.
-
     """
     app = FastAPI(
         title="appliance",

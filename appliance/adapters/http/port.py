@@ -163,7 +163,6 @@ class HomePort(Protocol):
 
         Raises:
             StoreError: the history cannot be read, or not within a second.
-
         """
         ...
 
@@ -178,7 +177,6 @@ class HomePort(Protocol):
 
         Raises:
             StoreError: the history cannot be read, or not within a second.
-
         """
         ...
 
@@ -189,7 +187,6 @@ class HomePort(Protocol):
 
         Raises:
             PayloadError: a value or a unit cannot belong to its channel.
-
         """
         ...
 

@@ -97,7 +97,6 @@ def serve(app: FastAPI, host: str = "127.0.0.1", port: int = 0, *, limits: Limit
 
     Raises:
         LinkError: the address cannot be listened on.
-
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # The protocol is named because asyncio sets TCP_NODELAY only then: else answers wait 40 ms for an ACK.

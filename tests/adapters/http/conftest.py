@@ -40,7 +40,7 @@ def now() -> Instant:
 
 
 class SmallHome:
-    """One purifier: off below 12 µg/m³, high from there, turbo from 80; a person is obeyed; everything is remembered."""
+    """One purifier: off below 12 µg/m³, high from there, turbo from 80; a person is obeyed."""
 
     def __init__(self, name: str = "Living room air") -> None:
         self.name = name
@@ -63,12 +63,13 @@ class SmallHome:
 
     # -- what happens
 
-    def hear(
+    def hear(  # noqa: PLR0913
         self,
         channel: str,
         value: float | str | None,
         quality: str = "good",
         reason: str | None = None,
+        *,
         at: Instant | None = None,
         age_s: float | None = 0.0,
     ) -> None:
@@ -99,7 +100,8 @@ class SmallHome:
     def _made(self, at: Instant, inputs: dict[str, Input], held: Override | None) -> Decision:
         verdict = arbitrate(LADDER, self._proposals(inputs, held))
         by = verdict.decided_by
-        assert by is not None and verdict.action is not None
+        assert by is not None
+        assert verdict.action is not None
         action = LADDER.actions[verdict.action]
         return Decision(
             len(self.history) + 1,

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from appliance.adapters.http.app import create_app
+from appliance.adapters.http.server import serve
 from appliance.core.clock import SECOND, Instant
 
 playwright = pytest.importorskip(
@@ -110,7 +112,8 @@ async def test_one_chart_shows_readings_and_actions_on_one_time_axis(home, serve
     assert spoken.endswith("off.")
     # The action on "high" stands where the dust was high: both lie on the same axis.
     peak = await plot.locator("polyline").first.evaluate(
-        "line => { const p = [...line.points].map(p => [p.x, p.y]); const top = Math.min(...p.map(q => q[1]));"
+        "line => { const p = [...line.points].map(p => [p.x, p.y]);"
+        " const top = Math.min(...p.map(q => q[1]));"
         " return p.filter(q => q[1] === top).map(q => q[0]); }"
     )
     blocks = await plot.locator("rect.block").evaluate_all(
@@ -200,6 +203,30 @@ async def test_what_happens_shows_without_a_reload(home, server, tab):
     await expect(tab.locator(".lately li").first).to_contain_text("turbo")
 
 
+async def test_an_answer_that_was_overtaken_by_an_event_does_not_undo_it(home, server, tab):
+    home.hear("pm2_5", 5.0)
+    answered, overtaken = asyncio.Event(), asyncio.Event()
+
+    async def late(route: Any) -> None:
+        answer = await route.fetch()
+        answered.set()
+        await overtaken.wait()
+        await route.fulfill(response=answer)
+
+    await tab.route("**/v1/appliances", late)
+    await tab.goto(server.url)
+    await asyncio.wait_for(answered.wait(), 5)
+    home.hear("pm2_5", 90.0)
+    await tab.evaluate(
+        "new Promise((done) => { const other = new EventSource('/v1/events');"
+        " other.onopen = () => { other.close(); done(); }; })"
+    )
+    async with tab.expect_response("**/v1/decisions*"):
+        overtaken.set()
+    await expect(tab.locator(".now strong")).to_have_text("Turbo")
+    await expect(tab.locator(".lately li").first).to_contain_text("turbo")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_nothing_overflows_a_phone_and_text_stands_out_from_its_ground(home, server, tab, scheme):
     tell_a_morning(home)
@@ -211,11 +238,14 @@ async def test_nothing_overflows_a_phone_and_text_stands_out_from_its_ground(hom
     ratios = await tab.evaluate(
         """() => {
           const rgb = (text) => text.match(/[\\d.]+/g).slice(0, 3).map(Number);
-          const light = (c) => rgb(c).map((v) => v / 255).map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+          const linear = (v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+          const light = (c) => rgb(c).map((v) => linear(v / 255))
             .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
           const ground = (node) => { for (; node; node = node.parentElement) {
-            const c = getComputedStyle(node).backgroundColor; if (!c.endsWith(", 0)")) return c; } return "rgb(255,255,255)"; };
-          return [".now strong", ".because", ".channel", ".age", ".ladder button", ".ladder .current", ".lately li", "#link"]
+              const c = getComputedStyle(node).backgroundColor; if (!c.endsWith(", 0)")) return c; }
+            return "rgb(255,255,255)"; };
+          return [".now strong", ".because", ".channel", ".age", ".ladder button", ".ladder .current",
+                  ".lately li", "#link"]
             .map((query) => document.querySelector(query)).map((node) => {
               const [a, b] = [light(getComputedStyle(node).color), light(ground(node))].sort((x, y) => y - x);
               return (a + 0.05) / (b + 0.05); });
@@ -225,10 +255,7 @@ async def test_nothing_overflows_a_phone_and_text_stands_out_from_its_ground(hom
     assert min(ratios) >= 4.5, ratios
 
 
-async def test_the_page_finds_the_home_again_after_a_restart(home, server, tab, limits):
-    from appliance.adapters.http.app import create_app
-    from appliance.adapters.http.server import serve
-
+async def test_the_page_finds_the_home_again_after_a_restart(home, tab):
     first = serve(create_app(home, token=TOKEN))
     task = asyncio.create_task(first.run())
     home.hear("pm2_5", 5.0)

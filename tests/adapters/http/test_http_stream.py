@@ -1,4 +1,4 @@
-"""The event stream over real sockets: what arrives, how many may listen, what becomes of a client that does not read."""
+"""The event stream over real sockets: what arrives, how many may listen, what becomes of the deaf."""
 
 import asyncio
 import json
@@ -49,7 +49,7 @@ class Listener:
 
 async def until(condition) -> None:
     async with asyncio.timeout(10):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - the state of a server is seen from outside
             await asyncio.sleep(0.01)
 
 

@@ -204,7 +204,7 @@ class Card {
 
   reach_back(hours) {
     this.hours = hours;
-    told(this.load());
+    told(whole(() => this.load()));
   }
 
   async load() {
@@ -245,6 +245,25 @@ function card(view) {
   return known;
 }
 
+// An answer may be older than an event that came while it was on its way: events wait until the answers are in.
+let asking = 0;
+const waiting = [];
+
+async function whole(load) {
+  asking++;
+  try {
+    await load();
+  } finally {
+    if (--asking === 0) waiting.splice(0).forEach((act) => act());
+  }
+}
+
+function happened(act) {
+  if (asking === 0) return act();
+  waiting.push(act);
+  if (waiting.length > KEPT) waiting.shift();
+}
+
 async function load() {
   const { appliances } = await get("/v1/appliances");
   const gone = [...cards.keys()].filter((id) => !appliances.some((view) => view.id === id));
@@ -266,8 +285,8 @@ function health({ status, parts }) {
 
 function listen() {
   const stream = new EventSource("/v1/events");
-  const on = (name, act) => stream.addEventListener(name, (event) => act(JSON.parse(event.data)));
-  stream.onopen = () => told(Promise.all([load(), fetch("/healthz").then((answer) => answer.json()).then(health)]));
+  const on = (name, act) => stream.addEventListener(name, (event) => happened(() => act(JSON.parse(event.data))));
+  stream.onopen = () => told(Promise.all([whole(load), fetch("/healthz").then((answer) => answer.json()).then(health)]));
   on("appliance", card);
   on("decision", (decision) => cards.get(decision.appliance)?.decided(decision));
   on("reading", ({ appliance, reading }) => cards.get(appliance)?.heardReading(reading));
@@ -278,7 +297,7 @@ function listen() {
     // Where the browser gives up by itself (too many pages listen), ask now and then instead.
     if (stream.readyState === EventSource.CLOSED) {
       setTimeout(listen, 10000);
-      told(load());
+      told(whole(load));
     }
   };
 }

@@ -1,0 +1,172 @@
+"""Owns staying connected: a session, its heartbeat, and the next session when it ends.
+
+Commands are never queued: while the link is down `publish` says False, and after its return whoever cares decides anew.
+Never in here: paho, or what a message means.
+"""
+
+import asyncio
+import logging
+import random
+import re
+from collections.abc import Callable, Sequence
+
+from appliance.adapters.mqtt.session import Address, Session
+from appliance.core.clock import Instant
+from appliance.core.payloads.message import Message
+from appliance.errors import BrokerError, ConfigError
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_S = 4.0
+"""So often we send ourselves a message through the broker."""
+SILENCE_S = 12.0
+"""No packet for so long, with a heartbeat under way, means a half-open link: under 15 s with the check's own second."""
+RETRY_S = (0.5, 2.0)
+"""Between tries, uniformly: never so long that control is lost for 5 s, never in step with the neighbours."""
+SHORT_S = 5.0
+"""Two sessions in a row that end within this are a war over our name, or a broker that throws us out: wait so long."""
+MAX_PAYLOAD = 64 << 10
+MAX_LARGE_PAYLOAD = 4 << 20
+_TOPIC = re.compile(r"[^+#\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]{1,256}")
+
+
+class Link:
+    """The link to one broker. `run` it as a task; it ends only by being cancelled.
+
+    `deliver(messages, instant)` gets all messages of one wake-up at once; what it raises is counted and logged, and the link
+    goes on. `on_change(connected, why)` hears of every change. `birth` is published, retained, as each session begins.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        clock: Callable[[], Instant],
+        subscriptions: Sequence[str],
+        status_topic: str,
+        deliver: Callable[[list[Message], Instant], None],
+        on_change: Callable[[bool, str], None],
+        large_topics: Sequence[str] = (),
+    ) -> None:
+        for topic in (status_topic, *large_topics):
+            valid_topic(topic)
+        self._address = address
+        self._clock = clock
+        self._heartbeat_topic = f"{status_topic.rpartition('/')[0] or 'appliance'}/heartbeat/{address.client_id}"
+        self._subscriptions = [*subscriptions, self._heartbeat_topic]
+        self._status_topic = status_topic
+        self._deliver_to = deliver
+        self._on_change = on_change
+        self._large = frozenset(large_topics)
+        self._session: Session | None = None
+        self.connected = False
+        self.sessions = 0
+        """How often a connection came about."""
+        self.messages = 0
+        self._dropped = 0
+        self._failures = 0
+
+    @property
+    def dropped(self) -> int:
+        """Messages that were too large, or whose topic was no text."""
+        return self._dropped + (self._session.dropped if self._session is not None else 0)
+
+    @property
+    def failures(self) -> int:
+        """Wake-ups whose delivery raised."""
+        return self._failures + (self._session.failures if self._session is not None else 0)
+
+    def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> bool:
+        """Send with the other sends of this wake-up; False where the link is down or choked. Raises ConfigError for a
+        topic that no broker accepts."""
+        valid_topic(topic)
+        return self.connected and self._session is not None and self._session.publish(topic, payload, qos=qos, retain=retain)
+
+    async def run(self) -> None:
+        """Be connected, again and again, until cancelled; then say goodbye."""
+        loop = asyncio.get_running_loop()
+        said = ""
+        thrown_out = 0
+        while True:
+            began, sessions = loop.time(), self.sessions
+            try:
+                why = await self._one_session()
+                said = ""
+            except BrokerError as failed:
+                why = failed.message
+            if why != said:
+                # Said once, however often it is tried: a broker that is down all night must not fill a log.
+                log.warning("no broker: %s; trying again", why)
+                said = why
+            was_up = self.sessions > sessions
+            thrown_out = thrown_out + 1 if was_up and loop.time() - began < SHORT_S else 0
+            if thrown_out > 1:
+                await asyncio.sleep(SHORT_S)
+            else:
+                # The first try after a loss comes at once, but never in step with the neighbours'.
+                await asyncio.sleep(random.uniform(0.0, 0.2) if was_up else random.uniform(*RETRY_S))  # noqa: S311  jitter
+
+    async def _one_session(self) -> str:
+        """Connect, and return why the session ended. Raises BrokerError where none came about."""
+        will = Message(self._status_topic, b"offline")
+        self._session = session = Session(self._address, will, self._clock, self._deliver, self._too_large)
+        try:
+            await session.open(self._subscriptions)
+            self.connected = True
+            self.sessions += 1
+            session.publish(self._status_topic, b"online", qos=1, retain=True)
+            self._changed(True, "connected")
+            await self._beat(session)
+        except asyncio.CancelledError:
+            # We say "offline" ourselves, so that nobody has to wait for the will.
+            session.publish(self._status_topic, b"offline", retain=True)
+            await session.leave()
+            raise
+        finally:
+            session.end("ended")
+            self._dropped += session.dropped
+            self._failures += session.failures
+            self._session = None
+            was, self.connected = self.connected, False
+            if was:
+                self._changed(False, session.closed.result())
+        return session.closed.result()
+
+    async def _beat(self, session: Session) -> None:
+        """Send a heartbeat now and then, until the session ends; end it ourselves where nothing comes back."""
+        loop = asyncio.get_running_loop()
+        last = loop.time() - HEARTBEAT_S
+        while not session.closed.done():
+            now = loop.time()
+            if now - session.heard_s > SILENCE_S:
+                session.end(f"half-open: nothing came for {SILENCE_S:.0f} s")
+                return
+            if now - last >= HEARTBEAT_S:
+                session.publish(self._heartbeat_topic, b"1")
+                session.keep_alive()
+                last = now
+            await asyncio.wait([session.closed], timeout=1.0)
+
+    def _deliver(self, messages: list[Message], at: Instant) -> None:
+        kept = [message for message in messages if message.topic != self._heartbeat_topic]
+        self.messages += len(kept)
+        if kept:
+            self._deliver_to(kept, at)
+
+    def _too_large(self, message: Message) -> bool:
+        size = len(message.payload)
+        return size > MAX_PAYLOAD and (size > MAX_LARGE_PAYLOAD or message.topic not in self._large)
+
+    def _changed(self, connected: bool, why: str) -> None:  # noqa: FBT001
+        try:
+            self._on_change(connected, why)
+        except Exception:
+            self._failures += 1
+            log.exception("the news that the link is %s was not dealt with", "up" if connected else "down")
+
+
+def valid_topic(topic: str) -> str:
+    """Return `topic`, which may be published to. Raises ConfigError where no broker accepts it, or a log would suffer."""
+    if not _TOPIC.fullmatch(topic):
+        raise ConfigError(f"{topic[:64]!r} is no topic to publish to", hint="no + or #, no control characters, 256 at most")
+    return topic
