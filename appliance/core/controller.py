@@ -20,6 +20,7 @@ from appliance.core.events import (
     Decision,
     Effect,
     Event,
+    Keep,
     LinkChanged,
     Memory,
     PersonSpoke,
@@ -200,7 +201,12 @@ def _fold(
             for appliance in [only] if only is not None else work.due():
                 senses = work.current(appliance)
                 steps.append(_Step(appliance, event, None, _rows(home, appliance, senses, None, rows, now)))
-        case StateReported() | AvailabilityChanged():
+        case StateReported():
+            reporters = home.reporters.get(event.device, ())
+            steps.extend(_Step(appliance, event, None, []) for appliance in reporters)
+            if reporters:
+                work.kept.extend(Keep(state, Quality.GOOD, None, event.retained) for state in event.states)
+        case AvailabilityChanged():
             steps.extend(_Step(appliance, event, None, []) for appliance in home.reporters.get(event.device, ()))
         case PersonSpoke():
             if event.appliance in home.appliances:

@@ -40,19 +40,19 @@ def settle(
     before = state.memory
     if before.override is not None and not overrides.in_force(before.override, now):
         state = replace(state, memory=replace(before, override=None))
-    snapshot = _snapshot(spec, state, now, zone)
-    conclusion = conclude(spec.rules, snapshot)
+    around = snapshot(spec, state, now, zone)
+    conclusion = conclude(spec.rules, around)
     memory = state.memory
     if conclusion.holds != memory.holds or conclusion.true_since is not memory.true_since:
         memory = replace(memory, holds=conclusion.holds, true_since=conclusion.true_since)
         state = replace(state, memory=memory)
-    verdict, action = _weigh(spec, snapshot, conclusion)
+    verdict, action = _weigh(spec, around, conclusion)
     authority = Authority.FALLBACK if verdict.decided_by is None else verdict.decided_by.authority
 
     sends = action is not None and not observe and (state.answered or not spec.actuator.reports or authority in WITHOUT_ANSWER)
     state, sent = _command(spec, state, action, now, effects) if action is not None and sends else (state, False)
 
-    rests_on = _rests_on(snapshot)
+    rests_on = _rests_on(around)
     source = "nobody" if verdict.decided_by is None else verdict.decided_by.source
     last = state.last
     if last is not None and (last.action, last.source) == (action, source) and rests_on == state.rests_on:
@@ -60,12 +60,12 @@ def settle(
     else:
         because = "nobody may act on it" if verdict.decided_by is None else verdict.decided_by.because
         voices = verdict.voices + tuple(_advice(spec, wish) for wish in conclusion.recommendations)
-        last = Decision(next_id, now, spec.id, action, because, authority, source, voices, inputs(snapshot), sent)
+        last = Decision(next_id, now, spec.id, action, because, authority, source, voices, inputs(around), sent)
         next_id += 1
         effects.append(Record(last))
     if state.memory is not before:
         effects.append(Remember(spec.id, state.memory))
-    return replace(state, last=last, rests_on=rests_on, wake_ns=_wake_ns(spec, state, snapshot)), next_id
+    return replace(state, last=last, rests_on=rests_on, wake_ns=_wake_ns(spec, state, around)), next_id
 
 
 def told(devices: Mapping[str, DeviceState], effects: Sequence[Effect], now: Instant) -> Mapping[str, DeviceState]:
@@ -85,7 +85,8 @@ def current_action(spec: Appliance, state: ApplianceState, now: Instant) -> str 
     return memory.reported
 
 
-def _snapshot(spec: Appliance, state: ApplianceState, now: Instant, zone: tzinfo) -> Snapshot:
+def snapshot(spec: Appliance, state: ApplianceState, now: Instant, zone: tzinfo) -> Snapshot:
+    """Return everything that a decision about this appliance may look at `now`."""
     action = current_action(spec, state, now)
     current = spec.ladder.actions.index(action) if action in spec.ladder.actions else None
     return Snapshot(now, zone, spec.ladder, state.senses, state.learned, state.memory, current)

@@ -83,3 +83,26 @@ def sentence(decision: Decision) -> str:
     if kept is not None:
         said += f" ({kept.source} wanted {kept.at_least}: {kept.because})"
     return said + "."
+
+
+def lines(decision: Decision, now: tuple[Input, ...]) -> tuple[str, ...]:
+    """Return the whole account: who wanted what and what limited it, then what was looked at, then what that is `now`."""
+    said = []
+    for voice in decision.voices:
+        wants = voice.at_least if voice.at_least == voice.at_most else f"{voice.at_least} to {voice.at_most}"
+        mark = "" if voice.acts else " (only recommends)"
+        limit = f"; limited by {voice.limited_by}" if voice.limited_by else f"; against {voice.contradicts}" if voice.contradicts else ""
+        said.append(f"{voice.authority.name} {voice.source}{mark}: {wants}, because {voice.because}{limit}")
+    present = {seen.channel: seen for seen in now}
+    for seen in decision.inputs:
+        later = present.get(seen.channel)
+        said.append(f"{_told(seen)}; now {_told(later)}" if later is not None and _told(later) != _told(seen) else _told(seen))
+    return tuple(said)
+
+
+def _told(seen: Input) -> str:
+    value = "unknown" if seen.value is None else f"{seen.value:g}" if isinstance(seen.value, float | int) else seen.value
+    unit = f" {seen.unit}" if seen.unit and seen.value is not None else ""
+    age = "" if seen.age_s is None else f", {seen.age_s:.0f} s old"
+    reason = f" ({seen.reason})" if seen.reason else ""
+    return f"{seen.channel} {value}{unit}{age}, {seen.quality}{reason}"

@@ -21,6 +21,10 @@ RECENT_NS = 120 * SECOND
 """What "now" means to a feature: the mean of the last two minutes, so that a minute's sampling and noise do not matter."""
 
 
+LEAST_BASELINE_NS = 3600 * SECOND
+"""So long must a channel have been heard before its least and greatest value say anything of the room (assumed)."""
+
+
 class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One number, in the channel's unit (slopes per minute).
 
@@ -49,8 +53,9 @@ class FeatureSpec(msgspec.Struct, frozen=True):
 def extract(windows: Mapping[str, Window], spec: FeatureSpec, now: Instant, zone: tzinfo) -> NDArray[np.float32]:
     """Return the features (F,) as float32, in the order of `spec`; NaN where one is unknown.
 
-    A feature is known as soon as the newest bin of its channel is, and (slopes and spreads) one bin before: a baseline
-    over a day starts as the baseline over what was heard since.
+    A feature is known as soon as the newest bin of its channel is, and (slopes and spreads) one bin before. A baseline over
+    a day starts as the baseline over what was heard since, but is none before `LEAST_BASELINE_NS`: a room that was full
+    when we began to listen must not pass for an empty one.
     """
     row = np.empty(len(spec.features), dtype=np.float32)
     for position, feature in enumerate(spec.features):
@@ -76,6 +81,9 @@ def _value(feature: Feature, windows: Mapping[str, Window], now: Instant, zone: 
         case "spread":
             value = window.spread(now_ns, span_ns, whole=False)
         case "above_low" | "below_high":
+            since_ns = window.heard_since_ns()
+            if since_ns is None or now_ns - since_ns < LEAST_BASELINE_NS:
+                return nan
             recent = window.mean(now_ns, RECENT_NS, whole=False)
             high = feature.kind == "below_high"
             bound = (window.maximum if high else window.minimum)(now_ns, span_ns, whole=False)

@@ -76,6 +76,11 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
         coarse, open_coarse = _push(self.coarse, self.open_coarse, steps, boottime_ns // COARSE_NS, COARSE_BINS)
         return Window(self.max_age_ns, self.resolution, boottime_ns, fine, open_fine, coarse, open_coarse)
 
+    def heard_since_ns(self) -> int | None:
+        """Return the start of the oldest fine bin that is kept, or None where nothing was heard."""
+        oldest = self.fine[0] if self.fine else self.open_fine
+        return None if oldest is None else oldest.index * BIN_NS
+
     def series(self, now_ns: int, span_ns: int) -> list[float | None]:
         """Return the bins' means over the span, oldest first, in the channel's unit; None where a bin is unknown."""
         return [

@@ -4,6 +4,7 @@ One asyncio loop owns it. Never in here: the network, the disk, or any deciding.
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 from appliance.adapters.clock import SystemClock
@@ -29,7 +30,8 @@ class Control:
         self.clock = clock
         self.connected = False
         self.turns = 0
-        self.last_turn: Instant | None = None
+        self.last_tick_s: float | None = None
+        """When the last full cycle ended, on the machine's own monotonic clock."""
         self._armed_ns = 0
         self._sooner = asyncio.Event()
 
@@ -49,7 +51,6 @@ class Control:
         for effect in self.controller.handle(events, at):
             self.performer.perform(effect, at)
         self.turns += 1
-        self.last_turn = at
         if self.controller.wake_at() < self._armed_ns:
             self._sooner.set()
 
@@ -64,4 +65,5 @@ class Control:
                     await self._sooner.wait()
             except TimeoutError:
                 self.turn([Tick()], self.clock())
+                self.last_tick_s = time.monotonic()
                 systemd.alive()

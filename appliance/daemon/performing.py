@@ -40,8 +40,8 @@ class Performer:
                 self._store.reading(
                     reading.device, reading.metric, reading.value, reading.unit, quality, reason, retained=retained, at=now
                 )
-            case Repeat(appliance, decision_id):
-                self._store.repeat(appliance, decision_id)
+            case Repeat(decision_id=decision_id):
+                self._store.repeat(decision_id, now)
             case Record(decision):
                 self.counts["decisions"] += 1
                 self._store.record(decision)

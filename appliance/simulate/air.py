@@ -2,10 +2,11 @@
 
 Never in here: where a source comes from, what a sensor makes of the air, or any randomness.
 
-Each balance is `dx/dt = inflow - k * x`; over a step in which sources and exchange are constant its exact solution is
-`x(t) = x_end + (x(0) - x_end) * exp(-k * t)` with `x_end = inflow / k`, so a step of any length is exact. The particle
-balance is the one of e.g. Özkaynak et al., J. Expo. Anal. Environ. Epidemiol. 6 (1996): outdoor air that penetrates, air
-exchange, deposition, indoor sources; clean air delivered by a purifier adds CADR / volume to the losses.
+Each balance is `dx/dt = inflow - k * x`; over a step in which sources and exchange are constant its exact
+solution is `x(t) = x_end + (x(0) - x_end) * exp(-k * t)` with `x_end = inflow / k`, so a step of any length
+is exact. The particle balance is the one of e.g. Özkaynak et al., J. Expo. Anal. Environ. Epidemiol. 6
+(1996): outdoor air that penetrates, air exchange, deposition, indoor sources; clean air delivered by a
+purifier adds CADR / volume to the losses.
 """
 
 from math import exp
@@ -21,18 +22,18 @@ PRESSURE = 1013.25
 
 
 def saturation_pressure(temperature: float) -> float:
-    """Return the pressure in hPa of saturated vapour over water at `temperature` in °C (Magnus form, WMO-No. 8, annex 4.B)."""
+    """Return the pressure in hPa of saturated vapour at °C (Magnus form: WMO-No. 8, annex 4.B)."""
     return 6.112 * exp(17.62 * temperature / (243.12 + temperature))
 
 
 def humidity_ratio(temperature: float, relative: float) -> float:
-    """Return grams of water per kilogram of dry air at `temperature` in °C and `relative` humidity in percent."""
+    """Return the grams of water per kg of dry air at `temperature` in °C and `relative` humidity in %."""
     pressure = relative / 100.0 * saturation_pressure(temperature)
     return 621.98 * pressure / (PRESSURE - pressure)
 
 
 def relative_humidity(temperature: float, ratio: float) -> float:
-    """Return the relative humidity in percent, at most 100, of air at `temperature` in °C with `ratio` g of water per kg."""
+    """Return the relative humidity in percent, at most 100, of air at °C with `ratio` g of water per kg."""
     pressure = PRESSURE * ratio / (621.98 + ratio)
     return min(100.0, 100.0 * pressure / saturation_pressure(temperature))
 
@@ -58,7 +59,7 @@ class Shell(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outdoors(msgspec.Struct, frozen=True, gc=False):
-    """The air outside: particles in µg/m³, CO2 in ppm, temperature in °C, water in g/kg, organic vapours in µg/m³."""
+    """The air outside. Particles and organic vapours in µg/m³, CO2 in ppm, °C, water in g/kg."""
 
     pm2_5: float
     co2: float
@@ -85,7 +86,9 @@ class Air:
 
     __slots__ = ("co2", "pm2_5", "shell", "temperature", "voc", "water")
 
-    def __init__(self, shell: Shell, *, pm2_5: float, co2: float, temperature: float, water: float, voc: float) -> None:
+    def __init__(
+        self, shell: Shell, *, pm2_5: float, co2: float, temperature: float, water: float, voc: float
+    ) -> None:
         self.shell = shell
         self.pm2_5 = pm2_5
         self.co2 = co2
@@ -99,7 +102,14 @@ class Air:
         return relative_humidity(self.temperature, self.water)
 
     def step(
-        self, seconds: float, outside: Outdoors, sources: Sources, *, leak_per_h: float, window_per_h: float, clean_m3_per_h: float
+        self,
+        seconds: float,
+        outside: Outdoors,
+        sources: Sources,
+        *,
+        leak_per_h: float,
+        window_per_h: float,
+        clean_m3_per_h: float,
     ) -> None:
         """Move the air on by `seconds` in which all arguments hold.
 
@@ -112,7 +122,9 @@ class Air:
         exchange = leak_per_h + window_per_h
 
         losses = exchange + shell.deposition_per_h + clean_m3_per_h / volume
-        end = ((shell.penetration * leak_per_h + window_per_h) * outside.pm2_5 + sources.pm2_5 / volume) / losses
+        end = (
+            (shell.penetration * leak_per_h + window_per_h) * outside.pm2_5 + sources.pm2_5 / volume
+        ) / losses
         self.pm2_5 = end + (self.pm2_5 - end) * exp(-losses * hours)
 
         # A litre in a cubic metre is 1,000 ppm. Vapours are exchanged like CO2.

@@ -16,37 +16,40 @@ from appliance.simulate.air import Shell
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HomeParameters:
-    """A home of one zone: an open flat whose doors stand open, lived, cooked and slept in. The defaults are a usual one.
+    """A home of one zone: a flat whose doors stand open, cooked and slept in. The defaults: a usual one.
 
     Attributes:
-        volume_m3: air of the flat. 32 m² to 52 m² at 2.5 m (assumed; a STARKVIND is sold for rooms up to 20 m², so it
-            has to work).
-        leak_per_h: air changes with windows shut. 0.41 ± 0.19 in a Virginia house (Howard-Reed, Wallace & Ott, J. Air &
-            Waste Manage. Assoc. 52, 2002); US medians of 0.47 to 0.88 with windows used freely (RIOPA: Yamamoto et al.,
-            Indoor Air 20, 2010).
+        volume_m3: air of the flat. 32 m² to 52 m² at 2.5 m (assumed; a STARKVIND is sold for rooms up to 20
+            m², so it has to work).
+        leak_per_h: air changes with windows shut. 0.41 ± 0.19 in a Virginia house (Howard-Reed, Wallace &
+            Ott, J. Air & Waste Manage. Assoc. 52, 2002); US medians of 0.47 to 0.88 with windows used freely
+            (RIOPA: Yamamoto et al., Indoor Air 20, 2010).
         window_per_h: further air changes while a window stands open: 0.1 to 2.8 (Howard-Reed et al. 2002).
-        penetration: of particles through cracks: 0.78 ± 0.17 for the accumulation mode (review: Ji & Zhao, "Impact of
-            outdoor particles on indoor air", Springer); 1.0 fitted in PTEAM (Özkaynak et al. 1996).
-        deposition_per_h: 0.39 for PM2.5 (PTEAM); 0.3 for 0.3 to 0.5 µm, more for larger (Howard-Reed, Wallace & Emmerich,
-            Atmos. Environ. 37, 2003).
-        moisture_factor: effective moisture capacity of furnished rooms over that of their air (assumed; building
-            simulation uses multipliers up to 10 or more).
+        penetration: of particles through cracks: 0.78 ± 0.17 for the accumulation mode (review: Ji & Zhao,
+            "Impact of outdoor particles on indoor air", Springer); 1.0 fitted in PTEAM (Özkaynak et al.
+            1996).
+        deposition_per_h: 0.39 for PM2.5 (PTEAM); 0.3 for 0.3 to 0.5 µm, more for larger (Howard-Reed, Wallace
+            & Emmerich, Atmos. Environ. 37, 2003).
+        moisture_factor: effective moisture capacity of furnished rooms over that of their air (assumed;
+            building simulation uses multipliers up to 10 or more).
         heat_loss_w_per_k: a flat of this size, older to newer (assumed).
         thermal_hours: light to heavy building (assumed; the first, fast part of the cooling).
         heating_w: largest heat of the radiators (assumed).
-        set_day_c, set_night_c: thermostat; WHO recommends 18 °C at least (Housing and health guidelines, 2018).
-        outdoor_pm2_5: median outdoors in µg/m³. WHO guideline 5; European cities about 10 to 20 (EEA, Air quality in
-            Europe); smoky valleys more.
+        set_day_c, set_night_c: thermostat; WHO recommends 18 °C at least (Housing and health guidelines,
+            2018).
+        outdoor_pm2_5: median outdoors in µg/m³. WHO guideline 5; European cities about 10 to 20 (EEA, Air
+            quality in Europe); smoky valleys more.
         annual_mean_c: annual mean outdoors; central European normals about 9 to 12.
         daily_swing_c: half the difference of a day's warmest and coldest hour (assumed).
         people: who live here. 2.2 per household in the EU (Eurostat 2023).
         children: of these, go to school.
         home_days: share of working days at home (assumed).
-        cooking_mg_per_min: PM2.5 while a dinner is cooked. Frying 0.43 to 2.68, stove 0.11 to 0.24, grilling 0.62 to 2.78
-            (table 1 of "Fine particulate matter exposure and health impacts from indoor activities", Indoor Air 2023,
-            8857446, after He et al., Atmos. Environ. 38, 2004, and Aquilina & Camilleri 2022).
-        hood_capture: share of that which the hood takes: below 15 % to over 98 % (Singer et al., "Performance of
-            installed cooking exhaust devices", Indoor Air 22, 2012).
+        cooking_mg_per_min: PM2.5 while a dinner is cooked. Frying 0.43 to 2.68, stove 0.11 to 0.24, grilling
+            0.62 to 2.78 (table 1 of "Fine particulate matter exposure and health impacts from indoor
+            activities", Indoor Air 2023, 8857446, after He et al., Atmos. Environ. 38, 2004, and Aquilina &
+            Camilleri 2022).
+        hood_capture: share of that which the hood takes: below 15 % to over 98 % (Singer et al., "Performance
+            of installed cooking exhaust devices", Indoor Air 22, 2012).
         candles_per_week, vacuums_per_week, guests_per_week: evenings and times (assumed).
         airings_per_day: times a window is opened to air, beside warm evenings (assumed).
         clean_share: clean air delivered here over that on the test bench: corners, filter wear (assumed).
@@ -69,8 +72,8 @@ class HomeParameters:
     people: int = 2
     children: int = 0
     home_days: float = 0.2
-    cooking_mg_per_min: float = 0.6
-    hood_capture: float = 0.5
+    cooking_mg_per_min: float = 1.0
+    hood_capture: float = 0.4
     candles_per_week: float = 1.0
     vacuums_per_week: float = 2.0
     guests_per_week: float = 0.5
@@ -79,8 +82,10 @@ class HomeParameters:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Self:
-        """Return one home of many; the distributions are the sources' ranges above, log-normal where they span a factor."""
-        people = int(rng.choice([1, 2, 3, 4], p=[0.36, 0.32, 0.17, 0.15]))  # Household sizes: about those of Eurostat 2023.
+        """Return one home of many, within the ranges above; log-normal where they span a factor."""
+        people = int(
+            rng.choice([1, 2, 3, 4], p=[0.36, 0.32, 0.17, 0.15])
+        )  # Household sizes: about those of Eurostat 2023.
         return cls(
             volume_m3=float(rng.uniform(80.0, 130.0)),
             leak_per_h=_lognormal(rng, 0.42, 1.6, 0.12, 1.2),

@@ -1,6 +1,7 @@
 """Owns the air outside a simulated home, as it changes over hours and days.
 
-Never in here: what the outdoor air does to a room. The same seed gives the same weather whatever happens indoors.
+Never in here: what the outdoor air does to a room. The same seed gives the same weather whatever happens
+indoors.
 """
 
 from math import cos, exp, pi, sqrt
@@ -14,9 +15,11 @@ EVERY_S = 600.0
 CO2 = 425.0
 """ppm. Global mean of 2024: 422.8 (NOAA Global Monitoring Laboratory, Trends in CO2)."""
 VOC = 20.0
-"""µg/m³ of organic vapours outside (assumed; only the index of a sensor depends on it, and that is relative)."""
+"""µg/m³ of organic vapours outside (assumed; only the index of a sensor depends on it, and that is
+relative)."""
 ANNUAL_SWING = 9.0
-"""°C between the annual mean and the warmest month: central European climate normals (about 0 °C in January, 19 in July)."""
+"""°C between the annual mean and the warmest month: central European climate normals (about 0 °C in January,
+19 in July)."""
 WARMEST_DAY = 202
 """Day of the year: 21 July (the same normals)."""
 WARMEST_HOUR = 15.0
@@ -26,8 +29,9 @@ SPREAD = 3.0
 RELATIVE_HUMIDITY = 80.0
 """% at the day's mean temperature, which fixes the water in the air (central European normals: 75 to 85)."""
 PARTICLE_SPREAD = 0.55
-"""Standard deviation of the logarithm of outdoor PM2.5: hourly values are log-normal with geometric deviations of 1.5 to
-2.2 (Seinfeld & Pandis, Atmospheric Chemistry and Physics, on distributions of air quality data; value within it assumed)."""
+"""Standard deviation of the logarithm of outdoor PM2.5: hourly values are log-normal with geometric
+deviations of 1.5 to 2.2 (Seinfeld & Pandis, Atmospheric Chemistry and Physics, on distributions of air
+quality data; value within it assumed)."""
 PARTICLE_HOURS = 18.0
 """Hours in which a plume or an inversion forgets itself (assumed)."""
 WEATHER_HOURS = 60.0
@@ -37,12 +41,18 @@ WEATHER_HOURS = 60.0
 class Weather:
     """The outdoor air of one place.
 
-    Two random walks that return to their mean (Ornstein-Uhlenbeck) carry the particles' logarithm and the day's
-    temperature; `at` moves them on in steps of `EVERY_S` and must be asked in order of time.
+    Two random walks that return to their mean (Ornstein-Uhlenbeck) carry the particles' logarithm and the
+    day's temperature; `at` moves them on in steps of `EVERY_S` and must be asked in order of time.
     """
 
     def __init__(
-        self, rng: np.random.Generator, *, pm2_5_median: float, annual_mean: float, daily_swing: float, day_of_year: float
+        self,
+        rng: np.random.Generator,
+        *,
+        pm2_5_median: float,
+        annual_mean: float,
+        daily_swing: float,
+        day_of_year: float,
     ) -> None:
         self._rng = rng
         self._median = pm2_5_median
@@ -52,8 +62,8 @@ class Weather:
         self._particles = PARTICLE_SPREAD * float(rng.standard_normal())
         self._spell = SPREAD * float(rng.standard_normal())
         self._step = -1
-        self._now = self._compose(0.0)
         self._noise: list[float] = []
+        self._now = self._compose(0.0, 0.0)
 
     def at(self, elapsed: float, second_of_day: float) -> Outdoors:
         """Return the outdoor air at `elapsed` seconds since the start, never earlier than asked before."""
@@ -62,8 +72,7 @@ class Weather:
             while self._step < step:
                 self._step += 1
                 self._walk()
-            self._day_elapsed = elapsed / 86_400.0
-            self._now = self._compose(second_of_day / 3600.0, self._day_elapsed)
+            self._now = self._compose(second_of_day / 3600.0, elapsed / 86_400.0)
         return self._now
 
     def _walk(self) -> None:
@@ -75,7 +84,7 @@ class Weather:
         kept = exp(-hours / WEATHER_HOURS)
         self._spell = kept * self._spell + SPREAD * sqrt(1 - kept * kept) * self._noise.pop()
 
-    def _compose(self, hour: float, days: float = 0.0) -> Outdoors:
+    def _compose(self, hour: float, days: float) -> Outdoors:
         season = self._mean + ANNUAL_SWING * cos(2 * pi * (self._day_of_year + days - WARMEST_DAY) / 365.25)
         mean = season + self._spell
         temperature = mean + self._swing * cos(2 * pi * (hour - WARMEST_HOUR) / 24.0)

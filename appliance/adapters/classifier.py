@@ -1,0 +1,70 @@
+"""Owns running a model: onnxruntime, from bytes, one thread, small.
+
+Never in here: whether a bundle is to be believed (bundle), or what follows from a prediction (trust).
+"""
+
+from math import nan
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from appliance.bundle import Bundle
+from appliance.core.features import FeatureSpec
+from appliance.errors import ModelError
+
+TOLERANCE = 1e-4
+"""Between the golden probabilities and this machine's: float32 sums differ by their order."""
+
+
+class OnnxClassifier:
+    """A bundle's model, ready to be asked.
+
+    Raises:
+        ModelError: onnxruntime refuses it, it does not fit its card, or it answers its golden rows otherwise.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._card = bundle.card
+        self.digest = bundle.digest
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.enable_cpu_mem_arena = False
+        options.enable_mem_pattern = False
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = ort.InferenceSession(bundle.model, options, providers=["CPUExecutionProvider"])
+        except Exception as broken:  # noqa: BLE001  onnxruntime's errors have no common class but this
+            raise ModelError(f"{bundle.card.name}: onnxruntime refuses the model: {str(broken)[:200]}", hint="train anew") from None
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        if len(inputs) != 1 or len(outputs) != 1 or inputs[0].shape[-1] != len(self.spec.features) or outputs[0].shape[-1] != len(self.labels):
+            raise ModelError(f"{bundle.card.name}: the model does not fit its card", hint="train anew")
+        self._input, self._output = inputs[0].name, [outputs[0].name]
+        off = float(np.abs(self.predict(bundle.golden_rows) - bundle.golden_probabilities).max())
+        if not off <= TOLERANCE:
+            raise ModelError(f"{bundle.card.name}: golden rows are off by {off:g}", hint="use the onnxruntime of the lock file")
+
+    @property
+    def spec(self) -> FeatureSpec:
+        """The features that it takes."""
+        return self._card.features
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The words of its channel, in the order of its probabilities."""
+        return self._card.labels
+
+    @property
+    def threshold(self) -> float:
+        """The top probability from which on a prediction counts as sure."""
+        return self._card.threshold
+
+    def predict(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return calibrated probabilities (N, L) for features (N, F); a row with anything not finite gives NaN."""
+        said: NDArray[np.float32] = self._session.run(self._output, {self._input: rows})[0]
+        broken = ~np.isfinite(rows).all(axis=1)
+        if broken.any():
+            said = said.copy()
+            said[broken] = nan
+        return said

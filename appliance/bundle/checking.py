@@ -1,0 +1,192 @@
+"""Owns what a model bundle is, and whether to believe it: card, manifest, golden rows, and bytes that nobody altered.
+
+Bytes in, values out. Never in here: running a model.
+"""
+
+import hashlib
+import io
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from appliance.core.features import FeatureSpec
+from appliance.core.quantities import QUANTITIES
+from appliance.errors import ModelError
+from appliance.bundle.walk import operators
+
+MAX_FILE = 8 << 20
+MAX_FEATURES = 256
+FILES = ("model.onnx", "card.json", "golden.npz")
+ALLOWED = frozenset({"Gemm", "MatMul", "Add", "Sub", "Mul", "Div", "Relu", "Sigmoid", "Tanh", "Softmax", "Identity", "Clip"})
+"""Operators that a small classifier needs: no loops, no branches, no custom code, nothing that makes large tensors."""
+
+T = TypeVar("T")
+
+_HINT = "install the release again, or train anew: appliance learn train"
+
+
+class Score(msgspec.Struct, frozen=True):
+    """How good it was on one set of rows, in [0, 1]."""
+
+    accuracy: float
+    macro_f1: float
+    rows: int
+    sure: float
+    """The share of rows on which it was sure enough to act."""
+
+
+class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a model is. `threshold` is the calibrated top probability from which on a prediction counts as GOOD."""
+
+    name: str
+    version: int
+    title: str
+    labels: tuple[str, ...]
+    features: FeatureSpec
+    threshold: float
+    data: str
+    licence: str
+    citation: str
+    split: str
+    architecture: str
+    calibration: str
+    held_out: dict[str, Score]
+    worst: str
+    intended_use: str
+    not_for: str
+    seed: int
+
+
+class FileEntry(msgspec.Struct, frozen=True):
+    """One file of a bundle."""
+
+    sha256: str
+    size: int
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the bundle consists of."""
+
+    name: str
+    version: int
+    operators: tuple[str, ...]
+    files: dict[str, FileEntry]
+
+
+class Bundle(msgspec.Struct, frozen=True):
+    """A bundle that was checked. `golden_rows` (G, F) float32 must give `golden_probabilities` (G, L)."""
+
+    model: bytes
+    card: Card
+    manifest: Manifest
+    golden_rows: NDArray[np.float32]
+    golden_probabilities: NDArray[np.float32]
+
+    @property
+    def digest(self) -> str:
+        """What identifies the model: the sha256 of its bytes."""
+        return self.manifest.files["model.onnx"].sha256
+
+
+def shipped(name: str) -> Traversable:
+    """Return the folder of a bundle of this release: in the package where it was installed, else in the checkout.
+
+    Raises:
+        ModelError: there is none of this name.
+    """
+    for root in (files("appliance") / "_models", Path(__file__).resolve().parents[2] / "models"):
+        folder = root / name
+        if folder.is_dir():
+            return folder
+    raise ModelError(f"there is no model {name!r}", hint=_HINT)
+
+
+def load_bundle(folder: Traversable) -> Bundle:
+    """Return the bundle in `folder`.
+
+    Raises:
+        ModelError: a file is missing, linked, too large or altered; the model holds what is not allowed; or it wants features
+            that can't be computed.
+    """
+    manifest = _decoded(_file(folder, "manifest.json"), Manifest, folder)
+    if set(manifest.files) != set(FILES):
+        raise ModelError(f"{folder}: the manifest lists {sorted(manifest.files)}, not {sorted(FILES)}", hint=_HINT)
+    contents = {}
+    for name, entry in manifest.files.items():
+        contents[name] = _file(folder, name)
+        if len(contents[name]) != entry.size or hashlib.sha256(contents[name]).hexdigest() != entry.sha256:
+            raise ModelError(f"{folder}/{name}: not the file that the manifest describes", hint=_HINT)
+    card = _decoded(contents["card.json"], Card, folder)
+    if (card.name, card.version) != (manifest.name, manifest.version):
+        raise ModelError(f"{folder}: card and manifest are of different models", hint=_HINT)
+    used = operators(contents["model.onnx"])
+    if forbidden := used - ALLOWED:
+        raise ModelError(f"{folder}: the model uses {', '.join(sorted(forbidden))}", hint=f"allowed are {', '.join(sorted(ALLOWED))}")
+    _computable(card, folder)
+    rows, probabilities = _golden(contents["golden.npz"], card, folder)
+    return Bundle(contents["model.onnx"], card, manifest, rows, probabilities)
+
+
+def write_bundle(folder: Path, model: bytes, card: Card, rows: NDArray[np.float32], probabilities: NDArray[np.float32]) -> Manifest:
+    """Write a bundle into `folder`, and return its manifest. The same arguments give the same bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    golden = io.BytesIO()
+    np.savez(golden, rows=rows, probabilities=probabilities)
+    contents = {
+        "model.onnx": model,
+        "card.json": msgspec.json.format(msgspec.json.encode(card), indent=2) + b"\n",
+        "golden.npz": golden.getvalue(),
+    }
+    entries = {name: FileEntry(hashlib.sha256(content).hexdigest(), len(content)) for name, content in contents.items()}
+    manifest = Manifest(card.name, card.version, tuple(sorted(operators(model))), entries)
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    (folder / "manifest.json").write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+    return manifest
+
+
+def _file(folder: Traversable, name: str) -> bytes:
+    file = folder / name
+    try:
+        if isinstance(file, Path) and (file.is_symlink() or file.stat().st_nlink > 1):
+            # A link leads out of the bundle: what it names can change under a digest that was checked.
+            raise ModelError(f"{file}: a link", hint="copy the file itself")
+        if isinstance(file, Path) and file.stat().st_size > MAX_FILE:
+            raise ModelError(f"{file}: larger than {MAX_FILE >> 20} MiB", hint=_HINT)
+        return file.read_bytes()
+    except OSError as broken:
+        raise ModelError(f"{file}: {broken.strerror or broken}", hint=_HINT) from None
+
+
+def _decoded(text: bytes, kind: type[T], folder: Traversable) -> T:
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.MsgspecError as broken:
+        raise ModelError(f"{folder}: {kind.__name__.lower()}: {broken}", hint=_HINT) from None
+
+
+def _computable(card: Card, folder: Traversable) -> None:
+    features = card.features.features
+    if not 0 < len(features) <= MAX_FEATURES or len(card.labels) < 2:
+        raise ModelError(f"{folder}: {len(features)} features, {len(card.labels)} labels", hint=_HINT)
+    for feature in features:
+        if feature.channel and feature.channel not in QUANTITIES:
+            raise ModelError(f"{folder}: nobody measures {feature.channel!r}", hint="it needs a newer release")
+        if not feature.channel and feature.kind not in ("day_sin", "day_cos"):
+            raise ModelError(f"{folder}: the feature {feature.name!r} names no channel", hint=_HINT)
+
+
+def _golden(content: bytes, card: Card, folder: Traversable) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            rows, probabilities = archive["rows"], archive["probabilities"]
+    except (ValueError, KeyError, OSError) as broken:
+        raise ModelError(f"{folder}: golden.npz: {broken}", hint=_HINT) from None
+    if rows.ndim != 2 or rows.shape[1] != len(card.features.features) or probabilities.shape != (len(rows), len(card.labels)):
+        raise ModelError(f"{folder}: golden rows {rows.shape} and {probabilities.shape} do not fit the card", hint=_HINT)
+    return rows.astype(np.float32), probabilities.astype(np.float32)

@@ -1,0 +1,21 @@
+"""`appliance run`: the daemon."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+
+from appliance.cli.configuration import config_option, load
+from appliance.cli.logs import set_up_logs
+from appliance.daemon import run as run_daemon
+
+
+@click.command()
+@config_option
+@click.option("--observe", is_flag=True, help="Decide and record, command nothing.")
+def run(path: Path | None, *, observe: bool) -> None:
+    """Run the home that the config describes, until it is told to stop."""
+    loaded = load(path)
+    set_up_logs(loaded.settings.log.level, sys.stderr)
+    asyncio.run(run_daemon(loaded, observe=observe))

@@ -1,0 +1,76 @@
+"""Owns getting one's senses back after a restart within the same boot: from a snapshot, and what was heard since.
+
+After another boot bins mean nothing, and senses start empty. Never in here: where a snapshot is kept.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+from msgspec.structs import replace
+
+from appliance.core.clock import Instant
+from appliance.core.readings import Heard, Reading
+from appliance.core.senses import Sense
+from appliance.core.state import ApplianceState, State
+from appliance.core.windows import Window
+
+
+class PackedSense(msgspec.Struct, frozen=True, array_like=True):
+    """What of a sense outlives the process; the channel comes from the config, and must be the same."""
+
+    quantity: str
+    max_age_ns: int
+    sources: Mapping[str, Heard]
+    window: Window
+
+
+_Packed = dict[str, dict[str, PackedSense]]
+_DECODE = msgspec.msgpack.Decoder(_Packed).decode
+
+
+def pack(state: State) -> bytes:
+    """Return all senses of `state`, in a few kilobytes a channel."""
+    return msgspec.msgpack.encode({name: _packed(appliance) for name, appliance in state.appliances.items()})
+
+
+def unpack(blob: bytes, state: State) -> State:
+    """Return `state` with the senses of `blob`, where appliance and channel are still the same. A blob that can't be read
+    gives the state as it is: senses are heard again."""
+    try:
+        packed = _DECODE(blob)
+    except msgspec.MsgspecError:
+        return state
+    appliances = {}
+    for name, appliance in state.appliances.items():
+        kept = packed.get(name, {})
+        senses = {
+            channel: Sense(sense.channel, found.sources, found.window) if (found := _same(kept.get(channel), sense)) is not None else sense
+            for channel, sense in appliance.senses.items()
+        }
+        appliances[name] = replace(appliance, senses=senses)
+    return replace(state, appliances=appliances)
+
+
+def rehear(
+    state: State, routes: Mapping[tuple[str, str], tuple[tuple[str, str], ...]], heard: Iterable[tuple[Reading, Instant, bool]]
+) -> State:
+    """Return `state` after its senses heard `heard` (reading, when, retained) again, in order. Nothing is decided."""
+    senses = {name: dict(appliance.senses) for name, appliance in state.appliances.items()}
+    for reading, at, retained in heard:
+        for name, channel in routes.get((reading.device, reading.metric), ()):
+            senses[name][channel] = senses[name][channel].hear(reading.device, reading, at, retained=retained, resent=False)
+    appliances = {name: replace(appliance, senses=senses[name]) for name, appliance in state.appliances.items()}
+    return replace(state, appliances=appliances)
+
+
+def _packed(appliance: ApplianceState) -> dict[str, PackedSense]:
+    return {
+        name: PackedSense(sense.channel.quantity.name, sense.channel.max_age_ns, sense.sources, sense.window)
+        for name, sense in appliance.senses.items()
+    }
+
+
+def _same(found: PackedSense | None, sense: Sense) -> PackedSense | None:
+    if found is None or (found.quantity, found.max_age_ns) != (sense.channel.quantity.name, sense.channel.max_age_ns):
+        return None
+    return found if found.window.resolution == sense.channel.quantity.resolution else None

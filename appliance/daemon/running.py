@@ -1,0 +1,227 @@
+"""Owns putting a home together, keeping it going, and taking it down: from settings to a running loop.
+
+Never in here: deciding, or anything that one of the rooms can do alone.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from appliance.adapters.clock import SystemClock
+from appliance.adapters.mqtt import Address, ChildBroker, Link, Tls, embedded
+from appliance.adapters.store import Limits, Store, Stored, lock
+from appliance.adapters.systemd import Systemd
+from appliance.config import Loaded, Settings, appliances, dialects
+from appliance.core.clock import Instant
+from appliance.core.controller import Controller, Home
+from appliance.core.events import Decision
+from appliance.core.intake import Intake
+from appliance.core.payloads import Decoder
+from appliance.core.readings import Reading
+from appliance.core.restoring import pack, rehear, unpack
+from appliance.core.state import State
+from appliance.daemon import identity
+from appliance.daemon.control import Control
+from appliance.daemon.models import load_models
+from appliance.daemon.performing import Performer
+from appliance.errors import ConfigError, StoreError
+
+log = logging.getLogger(__name__)
+
+SNAPSHOT_S = 600.0
+LOOK_AROUND_S = 1.0
+MAX_REHEARD = 200_000
+"""Readings heard again after a restart: ten minutes' worth of a busy home, and a bound on how long a start may take."""
+
+
+class _StopError(Exception):
+    """Somebody asked us to stop; ends the task group without being an error."""
+
+
+async def run(
+    loaded: Loaded,
+    *,
+    observe: bool = False,
+    clock: SystemClock | None = None,
+    observers: Iterable[Callable[[Decision], None]] = (),
+    on_url: Callable[[str, str], None] | None = None,
+) -> None:
+    """Run the home that `loaded` describes until SIGTERM or SIGINT, or until this is cancelled.
+
+    Args:
+        loaded: the settings.
+        observe: decide and record, command nothing.
+        clock: by default the system's.
+        observers: are told each recorded decision at once.
+        on_url: is told where the page is and the token for writing, once it is served.
+
+    Raises:
+        ConfigError: before anything is connected.
+    """
+    settings = loaded.settings
+    clock = clock or SystemClock()
+    specs = appliances(loaded)
+    if not specs:
+        raise ConfigError("no appliance is configured", hint="add a section [appliances.NAME]; see docs/configuration.md")
+    spoken = dialects(settings)
+    for spec in specs:
+        if spec.actuator.device.partition("/")[0] not in {dialect.name for dialect in spoken}:
+            raise ConfigError(
+                f"[appliances.{spec.id}] device: nobody speaks {spec.actuator.device.partition('/')[0]}",
+                hint="the dialects are zigbee2mqtt, tasmota and plain, each unless it is switched off",
+            )
+    folder = identity.state_folder(loaded)
+    held = lock(folder)
+    broker = _broker(loaded)
+    store = Store(folder, clock, Limits(settings.store.decisions_days, settings.store.readings_days, settings.store.max_mb))
+    systemd = Systemd()
+    try:
+        restored = store.start()
+        classifiers, missing = load_models(specs)
+        home = Home(specs, classifiers, ZoneInfo(settings.home.timezone), observe=observe)
+        now = clock()
+        state = _senses_back(home, home.at_start(restored.memories, now, next_id=restored.next_id), store, now)
+        loop = asyncio.get_running_loop()
+        performer = Performer(lambda topic, payload: link.publish(topic, payload), spoken, store)
+        performer.observers.extend(observers)
+        control = Control(Controller(home, state), Intake(Decoder(spoken)), performer, clock)
+        from appliance.daemon.views import Views  # noqa: PLC0415  it knows the store and the HTTP interface's values
+
+        views = Views(control, store, missing, observe=observe)
+        store.on_commit = views.on_commit
+
+        def on_change(connected: bool, why: str) -> None:  # noqa: FBT001  the link's own callback shape
+            views.why_no_link = why
+            systemd.status("in control" if connected else f"no broker: {why}")
+            control.on_link(connected)
+
+        link = Link(
+            _address(loaded, folder, broker),
+            clock=clock,
+            subscriptions=[topic for dialect in spoken for topic in dialect.subscriptions()],
+            status_topic=f"{settings.mqtt.prefix}/status",
+            deliver=control.on_messages,
+            on_change=on_change,
+            large_topics=(f"{settings.zigbee2mqtt.base}/bridge/devices",),
+        )
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(link.run(), name="link")
+                group.create_task(control.tick(systemd), name="tick")
+                group.create_task(_look_around(control, store, views, clock), name="look")
+                group.create_task(_serve(settings, folder, control, views, systemd, on_url), name="http")
+                await stop.wait()
+                systemd.stopping()
+                raise _StopError
+        except* _StopError:
+            pass
+        store.snapshot(pack(control.controller.state), clock())
+    finally:
+        store.close()
+        if broker is not None:
+            broker.stop()
+        with contextlib.suppress(OSError):
+            (folder / "url").unlink(missing_ok=True)
+        os.close(held)
+
+
+async def _look_around(control: Control, store: Store, views: "object", clock: SystemClock) -> None:
+    """Every second: tell listeners what changed; now and then keep the senses; end the process where the writer died."""
+    since = 0.0
+    while True:
+        await asyncio.sleep(LOOK_AROUND_S)
+        views.tell_changes()  # type: ignore[attr-defined]
+        if not store.alive():
+            raise StoreError("the store's writer has died", hint="the service manager starts the daemon anew; report the log")
+        since += LOOK_AROUND_S
+        if since >= SNAPSHOT_S:
+            since = 0.0
+            store.snapshot(pack(control.controller.state), clock())
+
+
+async def _serve(
+    settings: Settings, folder: Path, control: Control, views: "object", systemd: Systemd, on_url: Callable[[str, str], None] | None
+) -> None:
+    """Serve the page, once control is up: the web stack is a third of the start, and nobody decides with it."""
+    for _ in range(50):
+        if control.connected and control.intake.messages:
+            break
+        await asyncio.sleep(0.1)
+    systemd.ready()
+    if not settings.http.enabled:
+        return
+    from appliance.adapters.http.app import create_app  # noqa: PLC0415
+    from appliance.adapters.http.server import serve  # noqa: PLC0415
+
+    token = identity.token(folder)
+    names = (*settings.http.allowed_hosts, settings.http.host)
+    server = serve(create_app(views, token=token, allowed_hosts=names), settings.http.host, settings.http.port)  # type: ignore[arg-type]
+    (folder / "url").write_text(server.url + "\n", encoding="ascii")
+    log.info("the page is at %s", server.url)
+    if on_url is not None:
+        on_url(server.url, token)
+    await server.run()
+
+
+def _broker(loaded: Loaded) -> ChildBroker | None:
+    """Start the embedded broker where the config says so; refuse to wait for one that nobody has named.
+
+    A broker that the config names may come late; with none named, and none on this machine, waiting would be for ever.
+    """
+    if loaded.settings.broker.embedded:
+        return embedded()
+    named = any(key == "mqtt" or key.startswith("mqtt.") for key in loaded.origins)
+    if not named:
+        mqtt = loaded.settings.mqtt
+        try:
+            socket.create_connection((mqtt.host, mqtt.port), 1.0).close()
+        except OSError:
+            raise ConfigError(
+                f"no broker: the config names none, and none is at {mqtt.host}:{mqtt.port}",
+                hint="install Mosquitto (deploy/mosquitto.conf), set [mqtt] host, or set [broker] embedded = true",
+            ) from None
+    return None
+
+
+def _address(loaded: Loaded, folder: Path, broker: ChildBroker | None) -> Address:
+    mqtt = loaded.settings.mqtt
+    password = identity.password(mqtt.password_file, loaded.folder)
+    tls = None if mqtt.tls is None else Tls(mqtt.tls.ca_file, mqtt.tls.cert_file, mqtt.tls.key_file, mqtt.tls.insecure)
+    if tls is not None:
+        tls.context()  # a bad file is the operator's, and known before anything is connected
+    host, port = (mqtt.host, mqtt.port) if broker is None else ("127.0.0.1", broker.port)
+    return Address(host, port, identity.client_id(folder, mqtt.client_id), mqtt.username, password, tls, mqtt.keepalive_s)
+
+
+def _senses_back(home: Home, state: State, store: Store, now: Instant) -> State:
+    """Return `state` with what was heard earlier in this boot."""
+    try:
+        found = store.queries.snapshot()
+        first = 1
+        if found is not None and found[1].boot_id == now.boot_id and found[1].boottime_ns <= now.boottime_ns:
+            state = unpack(found[0], state)
+            first = found[2]
+        heard: list[Stored] = []
+        while len(heard) < MAX_REHEARD and (more := store.queries.raw(first - 1 + len(heard))):
+            heard += more
+    except StoreError as broken:
+        log.warning("senses start empty: %s", broken.message)
+        return state
+    return rehear(
+        state,
+        home.routes,
+        (
+            (Reading(row.device, row.metric, row.value, row.unit), row.at, row.retained)
+            for row in heard
+            if row.at.boot_id == now.boot_id and row.at.boottime_ns <= now.boottime_ns
+        ),
+    )

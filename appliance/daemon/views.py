@@ -1,0 +1,305 @@
+"""Owns what the outside sees of the running home: it answers the HTTP interface from the state, the ring and the store.
+
+Never in here: deciding, or how an answer is spelt. What is shown of decisions is committed, or marked as not.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from time import monotonic
+
+from appliance import __version__
+from appliance.adapters.http.feed import ApplianceChanged, DecisionMade, Feed, HealthChanged, ReadingSeen, Subscription
+from appliance.adapters.http.port import (
+    ApplianceView,
+    DecisionFilter,
+    DecisionView,
+    HealthView,
+    MetricView,
+    OverrideView,
+    PartView,
+    PointView,
+    SeriesView,
+    Supposed,
+    WhyView,
+)
+from appliance.adapters.store import Kept, Store
+from appliance.core import deciding, overrides
+from appliance.core.clock import SECOND, Instant
+from appliance.core.events import Input, PersonSpoke
+from appliance.core.explain import inputs, lines, sentence
+from appliance.core.profile import Appliance
+from appliance.core.quantities import convert
+from appliance.core.readings import Quality
+from appliance.core.snapshot import Snapshot
+from appliance.core.state import ApplianceState
+from appliance.daemon.control import Control
+from appliance.errors import ConfigError, Malformed
+
+STALE_S = 30.0
+"""Without a full turn for so long, control does not go round."""
+QUALITIES = {0: "good", 1: "uncertain", 2: "bad"}
+
+
+class Views:
+    """One home, as the HTTP interface asks for it. Lives on the control loop; the methods marked *thread* don't touch it."""
+
+    def __init__(self, control: Control, store: Store, missing_models: dict[str, str], *, observe: bool) -> None:
+        self._control = control
+        self._store = store
+        self._missing = missing_models
+        self._observe = observe
+        self._loop = asyncio.get_running_loop()
+        self._began = monotonic()
+        self._shown: dict[str, tuple[object, ...]] = {}
+        self._health = ""
+        self.feed = Feed()
+        self.why_no_link = "not connected yet"
+        self.tick_alive = True
+
+    # ------------------------------------------------------------ what is asked
+
+    def appliances(self) -> Sequence[ApplianceView]:
+        """Return every appliance, in the order of the configuration."""
+        return [self._appliance(spec) for spec in self._control.controller.home.appliances.values()]
+
+    def appliance(self, appliance: str) -> ApplianceView | None:
+        """Return one appliance, or None."""
+        spec = self._control.controller.home.appliances.get(appliance)
+        return None if spec is None else self._appliance(spec)
+
+    def why(self, appliance: str) -> WhyView | None:
+        """Return why it does what it does, or None."""
+        state = self._control.controller.state.appliances.get(appliance)
+        if state is None:
+            return None
+        if state.last is None:
+            return WhyView(appliance, "Nothing has been decided yet.", (), None)
+        now_inputs = inputs(self._snapshot(self._control.controller.home.appliances[appliance], state))
+        return WhyView(appliance, sentence(state.last), lines(state.last, now_inputs), self._decision_view(state))
+
+    def decisions(self, which: DecisionFilter, before_id: int | None, limit: int) -> Sequence[DecisionView]:
+        """*thread*: return decisions, the newest first; from the ring where there is no disk."""
+        if self._store.health().reason is None:
+            found = self._store.queries.decisions(
+                appliance=which.appliance, action=which.action, since_ns=which.since_ns, until_ns=which.until_ns,
+                before_id=before_id, limit=limit,
+            )  # fmt: skip
+        else:
+            found = [kept for kept in reversed(self._store.ring()) if _matches(kept, which, before_id)][:limit]
+        return [_view(kept) for kept in found]
+
+    def decision(self, decision_id: int) -> DecisionView | None:
+        """*thread*: return one decision, or None."""
+        kept = next((kept for kept in self._store.ring() if kept.decision.id == decision_id), None)
+        if kept is None and self._store.health().reason is None:
+            kept = self._store.queries.decision(decision_id)
+        return None if kept is None else _view(kept)
+
+    def readings(self, appliance: str, channel: str, since_ns: int, until_ns: int, points: int) -> SeriesView | None:
+        """*thread*: return the history of one channel; of several sources the first."""
+        spec = self._control.controller.home.appliances.get(appliance)
+        source = None if spec is None else next((one for one in spec.sources if one[2] == channel), None)
+        if spec is None or (source is None and channel not in spec.channels and channel not in spec.models):
+            return None
+        unit = spec.channels[channel].quantity.unit if channel in spec.channels else None
+        if source is None:
+            return SeriesView(appliance, channel, unit, ())
+        found = self._store.queries.readings(source[0], source[1], since_ns, until_ns, points)
+        shown = tuple(PointView(point.wall_ns, point.value, point.low, point.high, QUALITIES.get(point.quality, "unknown")) for point in found)
+        return SeriesView(appliance, channel, unit, shown)
+
+    def decide(self, appliance: str, readings: Sequence[Supposed]) -> DecisionView | None:
+        """Return what would be decided now if these readings came in; nothing is commanded or remembered."""
+        spec = self._control.controller.home.appliances.get(appliance)
+        if spec is None:
+            return None
+        values = {}
+        for supposed in readings:
+            channel = spec.channels.get(supposed.channel)
+            if channel is None:
+                raise Malformed(
+                    f"{appliance} measures no {supposed.channel!r}", hint=f"its channels are: {', '.join(spec.channels)}", reason="channel"
+                )
+            value = None if isinstance(supposed.value, str) else convert(supposed.value, supposed.unit or channel.quantity.unit, channel.quantity)
+            if value is None:
+                raise Malformed(
+                    f"{supposed.channel}: {supposed.value!r} {supposed.unit or ''} is no {channel.quantity.name}",
+                    hint=f"give a number in {channel.quantity.unit}",
+                    reason="unit",
+                )
+            values[supposed.channel] = value
+        decision = self._control.controller.suppose(appliance, values, self._control.clock())
+        return None if decision is None else DecisionView(decision, 1, decision.at, recorded=False)
+
+    async def override(self, appliance: str, action: str, for_s: int | None, by: str) -> OverrideView:
+        """Let a person decide; return when that is committed, or known to stay unrecorded."""
+        if for_s is not None and not 0 < for_s * SECOND <= overrides.LONGEST_NS:
+            raise ConfigError(f"for_s = {for_s} is out of bounds", hint="give 1 second to 24 hours")
+        self._control.turn([PersonSpoke(appliance, action, by, None if for_s is None else for_s * SECOND)], self._control.clock())
+        recorded = await self._committed()
+        override = self._control.controller.state.appliances[appliance].memory.override
+        if override is None:
+            raise ConfigError(f"{appliance} has no action {action!r}", hint="choose one of its actions or modes")
+        return OverrideView(override, recorded)
+
+    async def clear_override(self, appliance: str, by: str) -> bool:
+        """End a person's word. Return whether that is committed."""
+        self._control.turn([PersonSpoke(appliance, None, by)], self._control.clock())
+        return await self._committed()
+
+    def health(self) -> HealthView:
+        """Return how the whole is."""
+        control = self._control
+        store = self._store.health()
+        turning = control.last_tick_s is not None and monotonic() - control.last_tick_s < STALE_S
+        parts = [
+            PartView("control", "ok" if turning else "down", None if turning else "the control loop does not go round"),
+            PartView("broker", "ok" if control.connected else "down", None if control.connected else self.why_no_link),
+            PartView("store", "ok" if store.reason is None else "degraded", store.reason),
+        ]
+        parts += [PartView(f"model {name}", "degraded", f"rules and fallback decide: {why}") for name, why in self._missing.items()]
+        faults = [state for state in control.controller.state.appliances.values() if state.flight is not None and state.flight.faulted]
+        if faults:
+            parts.append(PartView("devices", "degraded", f"{len(faults)} will not obey"))
+        if self._observe:
+            parts.append(PartView("observe", "ok", "decides and records, commands nothing"))
+        status = "failing" if not turning else "ok" if all(part.state == "ok" for part in parts) else "degraded"
+        return HealthView(status, control.connected and turning, __version__, round(monotonic() - self._began, 3), tuple(parts))
+
+    def metrics(self) -> Sequence[MetricView]:
+        """Return the counters and gauges of all rooms."""
+        control, store = self._control, self._store.health()
+        counts = control.performer.counts
+
+        def one(name: str, kind: str, what: str, value: float) -> MetricView:
+            return MetricView(f"appliance_{name}", "counter" if kind == "counter" else "gauge", what, (({}, float(value)),))
+
+        return [
+            one("messages_total", "counter", "Messages heard.", control.intake.messages),
+            one("turns_total", "counter", "Turns of the control loop.", control.turns),
+            one("decisions_total", "counter", "Decisions that differed from the one before.", counts["decisions"]),
+            one("commands_total", "counter", "Commands sent.", counts["commands"]),
+            one("commands_unsent_total", "counter", "Commands that no link took.", counts["commands_unsent"]),
+            one("connected", "gauge", "Whether the broker is there.", control.connected),
+            one("store_waiting", "gauge", "Decisions that are not on disk yet.", store.waiting),
+            one("store_commits_total", "counter", "Transactions committed.", store.commits),
+            one("readings_lost_total", "counter", "Readings dropped before they reached the disk.", store.readings_dropped),
+            MetricView(
+                "appliance_dropped_total", "counter", "What gave no reading, by reason.",
+                tuple(({"reason": reason}, float(count)) for reason, count in sorted(control.intake.dropped.items())),
+            ),
+        ]  # fmt: skip
+
+    def subscribe(self) -> Subscription | None:
+        """Return a subscription to what happens, or None where there are too many."""
+        return self.feed.subscribe()
+
+    # ------------------------------------------------------------ what is told
+
+    def on_commit(self, decision_ids: list[int]) -> None:
+        """Tell listeners of committed decisions. Called from the writer's thread."""
+        self._loop.call_soon_threadsafe(self._tell_committed, decision_ids)
+
+    def tell_changes(self) -> None:
+        """Tell listeners which channels, appliances and parts changed since the last time. Call it every second or so."""
+        if not len(self.feed):
+            self._shown.clear()
+            return
+        for spec in self._control.controller.home.appliances.values():
+            view = self._appliance(spec)
+            key = (view.doing, view.commanded, view.available, view.fault, view.override)
+            if self._shown.get(spec.id) != key:
+                self._shown[spec.id] = key
+                self.feed.publish(ApplianceChanged(view))
+            for seen in view.channels:
+                now = (seen.value, seen.quality, seen.reason, self._heard(spec, seen.channel))
+                if self._shown.get(f"{spec.id}/{seen.channel}") != now:
+                    self._shown[f"{spec.id}/{seen.channel}"] = now
+                    self.feed.publish(ReadingSeen(spec.id, seen))
+        health = self.health()
+        said = repr((health.status, health.parts))
+        if said != self._health:
+            self._health = said
+            self.feed.publish(HealthChanged(health))
+
+    def _heard(self, spec: Appliance, channel: str) -> int | None:
+        sense = self._control.controller.state.appliances[spec.id].senses.get(channel)
+        newest = None if sense is None else sense.newest()
+        return None if newest is None else newest.heard_ns
+
+    def _tell_committed(self, decision_ids: list[int]) -> None:
+        if not len(self.feed):
+            return
+        wanted = set(decision_ids)
+        for kept in self._store.ring():
+            if kept.decision.id in wanted:
+                self.feed.publish(DecisionMade(_view(kept)))
+
+    # ------------------------------------------------------------ parts
+
+    async def _committed(self) -> bool:
+        """Wait until everything handed to the store so far is committed; return whether it is."""
+        waiting: asyncio.Future[bool] = self._loop.create_future()
+
+        def settle(error: Exception | None) -> None:
+            if not waiting.done():
+                waiting.set_result(error is None)
+
+        self._store.confirm(lambda error: self._loop.call_soon_threadsafe(settle, error))
+        try:
+            async with asyncio.timeout(5):
+                return await waiting
+        except TimeoutError:
+            return False
+
+    def _appliance(self, spec: Appliance) -> ApplianceView:
+        state = self._control.controller.state.appliances[spec.id]
+        memory = state.memory
+        fault = None
+        if state.flight is not None and state.flight.faulted:
+            fault = f"{spec.actuator.device} was told {memory.commanded} and reports {memory.reported or 'nothing'}"
+        recorded = self._store.health().reason is None
+        return ApplianceView(
+            id=spec.id,
+            name=spec.title,
+            profile=spec.profile,
+            actions=spec.ladder.actions,
+            modes=spec.ladder.modes,
+            rest=spec.ladder.actions[spec.ladder.rest],
+            safe=spec.ladder.actions[spec.ladder.safe],
+            doing=memory.reported,
+            doing_since=memory.reported_at,
+            commanded=memory.commanded,
+            available=state.available,
+            fault=fault,
+            override=None if memory.override is None else OverrideView(memory.override, recorded),
+            decision=self._decision_view(state),
+            channels=inputs(self._snapshot(spec, state)),
+        )
+
+    def _snapshot(self, spec: Appliance, state: ApplianceState) -> Snapshot:
+        return deciding.snapshot(spec, state, self._now(), self._control.controller.home.zone)
+
+    def _now(self) -> Instant:
+        return self._control.clock()
+
+    def _decision_view(self, state: ApplianceState) -> DecisionView | None:
+        if state.last is None:
+            return None
+        kept = self._store.kept(state.last.id)
+        return DecisionView(state.last, 1, state.last.at, recorded=False) if kept is None else _view(kept)
+
+
+def _view(kept: Kept) -> DecisionView:
+    return DecisionView(kept.decision, kept.count, kept.last_at, kept.recorded)
+
+
+def _matches(kept: Kept, which: DecisionFilter, before_id: int | None) -> bool:
+    decision = kept.decision
+    return (
+        (which.appliance is None or decision.appliance == which.appliance)
+        and (which.action is None or decision.action == which.action)
+        and (which.since_ns is None or decision.at.wall_ns >= which.since_ns)
+        and (which.until_ns is None or decision.at.wall_ns < which.until_ns)
+        and (before_id is None or decision.id < before_id)
+    )
