@@ -12,10 +12,11 @@ from appliance.core.clock import Instant
 class SystemClock:
     """The clocks of this computer. `speed` other than 1 lets the core's time run faster, for a demonstration.
 
-    `boot_id` is the kernel's; boot time is CLOCK_BOOTTIME, which runs on in suspend; both scaled from the moment of creation.
+    `boot_id` is the kernel's; boot time is CLOCK_BOOTTIME, which runs on in suspend; `wall_ns`: what the
+    wall clock shall have shown at the moment of creation, from which on both are scaled.
     """
 
-    def __init__(self, *, speed: float = 1.0) -> None:
+    def __init__(self, *, speed: float = 1.0, wall_ns: int | None = None) -> None:
         self.speed = speed
         try:
             self._boot_id = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
@@ -23,12 +24,13 @@ class SystemClock:
             # Without Linux' boot id every start counts as a new boot: timers then hold longer, never shorter.
             self._boot_id = f"start-{time.time_ns()}"
         self._boot_origin = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        self._wall_origin = time.time_ns()
+        self._wall_origin = time.time_ns() if wall_ns is None else wall_ns
+        self._own = speed != 1.0 or wall_ns is not None
 
     def __call__(self) -> Instant:
         """Return this moment."""
         boot_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        if self.speed == 1.0:
+        if not self._own:
             return Instant(self._boot_id, boot_ns, time.time_ns())
         passed = round((boot_ns - self._boot_origin) * self.speed)
         return Instant(self._boot_id, self._boot_origin + passed, self._wall_origin + passed)

@@ -4,6 +4,7 @@ Exit codes: 0 ok, 1 error, 2 usage, 69 unavailable (broker, store or daemon), 78
 """
 
 import sys
+import traceback
 from importlib import import_module
 from typing import cast
 
@@ -63,6 +64,10 @@ def main() -> None:
     except ApplianceError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(78 if isinstance(error, ConfigError) else 69 if isinstance(error, LinkError) else 1)
+    except ExceptionGroup as group:
+        # A task of the daemon died of a bug: say where, and let the service manager start it anew.
+        traceback.print_exception(group)
+        sys.exit(1)
     except BrokenPipeError:
         # Whoever read our output has gone, as `appliance decisions | head` does.
         sys.stderr.close()

@@ -74,6 +74,10 @@ def sentence(decision: Decision) -> str:
     """Return in one sentence what was decided and why, and what stood in the way of stronger wishes."""
     action = decision.action or "nothing"
     said = f"{action}, because {decision.because}"
+    if decision.source == "fallback":
+        # A profile lists first what matters most to it.
+        main = decision.inputs[0] if decision.inputs else None
+        return f"{said} ({main.channel} is unknown: {main.reason})." if main is not None and main.value is None else f"{said}."
     own = next((voice for voice in decision.voices if voice.source == decision.source and voice.acts), None)
     if own is not None and own.limited_by is not None:
         limit = next((voice.because for voice in decision.voices if voice.source == own.limited_by), own.limited_by)

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from appliance.adapters.clock import SystemClock
 from appliance.adapters.mqtt import Address, ChildBroker, Link, Tls, embedded
-from appliance.adapters.store import Limits, Store, Stored, lock
+from appliance.adapters.store import BATCH_S, Limits, Store, Stored, lock
 from appliance.adapters.systemd import Systemd
 from appliance.config import Loaded, Settings, appliances, dialects
 from appliance.core.clock import Instant
@@ -30,7 +30,7 @@ from appliance.daemon import identity
 from appliance.daemon.control import Control
 from appliance.daemon.models import load_models
 from appliance.daemon.performing import Performer
-from appliance.errors import ConfigError, StoreError
+from appliance.errors import ApplianceError, ConfigError, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ async def run(
     folder = identity.state_folder(loaded)
     held = lock(folder)
     broker = _broker(loaded)
-    store = Store(folder, clock, Limits(settings.store.decisions_days, settings.store.readings_days, settings.store.max_mb))
+    store = Store(folder, clock, Limits(settings.store.decisions_days, settings.store.readings_days, settings.store.max_mb), batch_s=BATCH_S / clock.speed)
     systemd = Systemd()
     try:
         restored = store.start()
@@ -124,6 +124,8 @@ async def run(
                 raise _StopError
         except* _StopError:
             pass
+        except* ApplianceError as failed:
+            raise failed.exceptions[0] from None
         store.snapshot(pack(control.controller.state), clock())
     finally:
         store.close()

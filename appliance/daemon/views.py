@@ -105,8 +105,14 @@ class Views:
         if source is None:
             return SeriesView(appliance, channel, unit, ())
         found = self._store.queries.readings(source[0], source[1], since_ns, until_ns, points)
-        shown = tuple(PointView(point.wall_ns, point.value, point.low, point.high, QUALITIES.get(point.quality, "unknown")) for point in found)
-        return SeriesView(appliance, channel, unit, shown)
+        shown = [PointView(point.wall_ns, point.value, point.low, point.high, QUALITIES.get(point.quality, "unknown")) for point in found]
+        # What waits for its batch is as true as what is on disk.
+        shown += [
+            PointView(wall_ns, value if quality == 0 else None, *((value, value) if quality == 0 and not isinstance(value, str) else (None, None)), QUALITIES[quality])
+            for wall_ns, value, quality in self._store.waiting(source[0], source[1])[-points:]
+            if since_ns <= wall_ns < until_ns
+        ]
+        return SeriesView(appliance, channel, unit, tuple(shown[-points:]))
 
     def decide(self, appliance: str, readings: Sequence[Supposed]) -> DecisionView | None:
         """Return what would be decided now if these readings came in; nothing is commanded or remembered."""
@@ -164,7 +170,7 @@ class Views:
         if self._observe:
             parts.append(PartView("observe", "ok", "decides and records, commands nothing"))
         status = "failing" if not turning else "ok" if all(part.state == "ok" for part in parts) else "degraded"
-        return HealthView(status, control.connected and turning, __version__, round(monotonic() - self._began, 3), tuple(parts))
+        return HealthView(status, control.connected and turning, __version__, round(monotonic() - self._began, 3), control.clock(), tuple(parts))
 
     def metrics(self) -> Sequence[MetricView]:
         """Return the counters and gauges of all rooms."""

@@ -65,7 +65,7 @@ class Home:
             raise ConfigError(
                 "the start of a simulated home has no time zone", hint="give one, as datetime.now(UTC)"
             )
-        if not 1.0 <= step_s <= 60.0:  # noqa: PLR2004  Beyond a minute reports would come late.
+        if not 1.0 <= step_s <= 60.0:
             raise ConfigError(f"steps of {step_s} s", hint="choose from 1 to 60 seconds")
         sequences = np.random.SeedSequence(seed).spawn(3 + PROBE_COUNT)
         weather_rng, self._device_rng, link_rng, *probe_rngs = (

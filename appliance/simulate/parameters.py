@@ -19,8 +19,8 @@ class HomeParameters:
     """A home of one zone: a flat whose doors stand open, cooked and slept in. The defaults: a usual one.
 
     Attributes:
-        volume_m3: air of the flat. 32 m² to 52 m² at 2.5 m (assumed; a STARKVIND is sold for rooms up to 20
-            m², so it has to work).
+        volume_m3: air of the flat. 32 to 66 m² at 2.5 m, more for more people (assumed; a STARKVIND
+            is sold for rooms up to 20 m², so it has to work).
         leak_per_h: air changes with windows shut. 0.41 ± 0.19 in a Virginia house (Howard-Reed, Wallace &
             Ott, J. Air & Waste Manage. Assoc. 52, 2002); US medians of 0.47 to 0.88 with windows used freely
             (RIOPA: Yamamoto et al., Indoor Air 20, 2010).
@@ -87,8 +87,8 @@ class HomeParameters:
             rng.choice([1, 2, 3, 4], p=[0.36, 0.32, 0.17, 0.15])
         )  # Household sizes: about those of Eurostat 2023.
         return cls(
-            volume_m3=float(rng.uniform(80.0, 130.0)),
-            leak_per_h=_lognormal(rng, 0.42, 1.6, 0.12, 1.2),
+            volume_m3=float(rng.uniform(65.0, 105.0)) + 15.0 * people,
+            leak_per_h=_lognormal(rng, 0.42, 1.6, 0.18, 1.2),
             window_per_h=float(rng.uniform(0.6, 2.8)),
             penetration=float(np.clip(rng.normal(0.78, 0.12), 0.5, 1.0)),
             deposition_per_h=float(rng.uniform(0.2, 0.6)),

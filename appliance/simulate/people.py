@@ -136,7 +136,7 @@ class _Planner:
     def __init__(self, day: date, home: HomeParameters, rng: np.random.Generator) -> None:
         self.home = home
         self.rng = rng
-        self.weekend = day.weekday() >= 5  # noqa: PLR2004  Saturday and Sunday.
+        self.weekend = day.weekday() >= 5
         self.spans: list[Span] = []
         self.present: list[tuple[float, float]] = []
 

@@ -128,10 +128,10 @@ def understand(message: Message) -> Request | None:
     try:
         value = msgspec.json.decode(message.payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        if len(parts) == 3:  # noqa: PLR2004  No property in the topic, so it has to be in the payload.
+        if len(parts) == 3:
             return None
         value = message.payload.decode("utf-8", "replace")
-    if len(parts) == 4:  # noqa: PLR2004
+    if len(parts) == 4:
         value = {parts[3]: value}
     return Request(device, value, verb == "get") if isinstance(value, dict) else None
 

@@ -22,8 +22,16 @@ def air(**state: float) -> Air:
     return Air(SHELL, **{"pm2_5": 0.0, "co2": 0.0, "temperature": 0.0, "water": 0.0, "voc": 0.0, **state})
 
 
-def step(room: Air, seconds: float, *, outside: Outdoors = NOTHING, sources: Sources | None = None, leak: float = 0.5,
-         window: float = 0.0, clean: float = 0.0) -> None:  # fmt: skip
+def step(
+    room: Air,
+    seconds: float,
+    *,
+    outside: Outdoors = NOTHING,
+    sources: Sources | None = None,
+    leak: float = 0.5,
+    window: float = 0.0,
+    clean: float = 0.0,
+) -> None:
     room.step(
         seconds, outside, sources or Sources(), leak_per_h=leak, window_per_h=window, clean_m3_per_h=clean
     )
@@ -46,7 +54,7 @@ def test_particles_settle_where_inflow_and_losses_are_equal() -> None:
 
 
 def test_nothing_is_lost_or_made_while_a_source_emits() -> None:
-    # What was emitted is what is in the air, what went out and what settled; the losses integrate the concentration.
+    # What was emitted is in the air, went out or settled; the losses integrate the concentration.
     room, losses, hours = air(), 0.5 + 0.39, 10.0 / 3600.0
     emitted, inside = 30_000.0, 0.0
     for _ in range(720):

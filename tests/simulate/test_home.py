@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -91,7 +92,7 @@ def test_a_higher_level_keeps_the_air_cleaner_draws_more_and_sounds_louder() -> 
             one.elapse(300.0)
             total += one.truth.pm2_5
         reached.append((total, -one.truth.energy_kwh, -one.truth.sound_dba))
-    for below, above in zip(reached, reached[1:], strict=False):
+    for below, above in pairwise(reached):
         assert all(high < low for low, high in zip(below, above, strict=True))
 
 
@@ -161,6 +162,16 @@ def test_its_own_sensor_has_no_value_while_it_is_off() -> None:
     one.set_level("off")
     stopped = of(one.advance(5.0), "purifier")[-1]
     assert (stopped["pm25"], stopped["air_quality"], stopped["fan_speed"]) == (-1, "unknown", 0)
+
+
+def test_its_own_sensor_speaks_again_after_a_rest_even_if_the_air_is_as_before() -> None:
+    one = home()
+    one.fault("purifier", "spike", size=1e6)  # Beyond what it can tell, so that it tells the same each time.
+    for _ in range(2):
+        one.set_level("low")
+        assert of(one.advance(130.0), "purifier")[-1]["pm25"] == 1000
+        one.set_level("off")
+        assert of(one.advance(130.0), "purifier")[-1]["pm25"] == -1
 
 
 def test_auto_speeds_up_in_bad_air() -> None:
@@ -249,8 +260,8 @@ def test_every_message_has_all_keys_of_its_device_as_a_real_bridge_sends_them() 
     # The keys of captured messages of zigbee2mqtt 2.14.1: an E2112, an E2007.
     captured = {
         "living_air": "humidity last_seen linkquality pm25 temperature update voc_index",
-        "purifier": "air_quality child_lock device_age fan_mode fan_speed fan_state filter_age identify last_seen "
-        "led_enable linkquality pm25 replace_filter update",
+        "purifier": "air_quality child_lock device_age fan_mode fan_speed fan_state filter_age identify "
+        "last_seen led_enable linkquality pm25 replace_filter update",
         "living_co2": "battery co2 humidity last_seen linkquality temperature",
     }
     one = home()
@@ -261,14 +272,13 @@ def test_every_message_has_all_keys_of_its_device_as_a_real_bridge_sends_them() 
         assert sent
         assert all(list(payload) == keys.split() for payload in sent)
         assert all(payload["last_seen"].endswith("Z") for payload in sent)
-    assert sorted(payload["last_seen"] for payload in of(messages, "living_air")) == [
-        payload["last_seen"] for payload in of(messages, "living_air")
-    ]
+    stamps = [payload["last_seen"] for payload in of(messages, "living_air")]
+    assert stamps == sorted(stamps)
 
 
 def test_a_change_of_one_key_re_sends_the_others_unchanged() -> None:
     payloads = of(home().advance(1200.0), "living_co2")
-    for before, after in zip(payloads, payloads[1:], strict=False):
+    for before, after in pairwise(payloads):
         changed = [key for key in ("co2", "temperature", "humidity") if before[key] != after[key]]
         assert len(changed) <= 1
 
@@ -375,7 +385,7 @@ def test_a_sentinel_is_told_and_is_no_measurement(sensor: str, key: str, device:
     ("sensor", "kind"), [("living_air", "broken"), ("cellar", "stuck"), ("living_air/co2", "stuck")]
 )
 def test_a_fault_that_cannot_be_given_says_what_could(sensor: str, kind: str) -> None:
-    with pytest.raises(ConfigError, match="no (fault|sensor) is called") as raised:
+    with pytest.raises(ConfigError, match=r"no (fault|sensor) is called") as raised:
         home().fault(sensor, kind)
     assert "choose one of" in raised.value.hint
 

@@ -44,6 +44,14 @@ def test_nobody_cooks_burns_or_vacuums_in_an_empty_home() -> None:
                     assert planned.at(span.start).awake > 0, (seed, day, span)
 
 
+def test_nobody_falls_asleep_at_home_while_away() -> None:
+    home = HomeParameters(people=1, home_days=0.0)
+    for day, planned in days(home, count=365):
+        for span in planned.spans:
+            if span.name == "asleep" and span.start > 12 * HOUR:
+                assert planned.at(span.start - 60.0).awake >= 1, day
+
+
 def test_night_is_quiet() -> None:
     for _, planned in days(HomeParameters(candles_per_week=7.0, vacuums_per_week=7.0, guests_per_week=7.0)):
         for minute in range(60, 300):

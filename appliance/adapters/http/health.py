@@ -29,6 +29,7 @@ class HealthModel(AnswerModel):
     ready: bool = Field(description="Whether appliances are under control")
     version: str
     uptime_s: float
+    now: str = Field(description="The home's own clock, RFC 3339")
     parts: tuple[PartModel, ...]
 
     @classmethod
@@ -40,6 +41,7 @@ class HealthModel(AnswerModel):
             ready=given.ready,
             version=given.version,
             uptime_s=given.uptime_s,
+            now=given.now.isoformat(),
             parts=parts,
         )
 

@@ -119,13 +119,14 @@ class PartView(msgspec.Struct, frozen=True):
 class HealthView(msgspec.Struct, frozen=True):
     """How the whole is. "failing": control does not go round; "degraded": it does, with a part missing.
 
-    `ready` tells whether appliances are under control: connected, subscribed, and a full cycle done.
+    `now` is the home's own clock. `ready` tells whether appliances are under control: connected, subscribed, and a full cycle done.
     """
 
     status: Literal["ok", "degraded", "failing"]
     ready: bool
     version: str
     uptime_s: float
+    now: Instant
     parts: tuple[PartView, ...]
 
 

@@ -164,11 +164,14 @@ class Session:
         """Say goodbye, so that the broker keeps its will to itself, and close. Waits for the last bytes, a second at most."""
         if self._socket is None or self.closed.done():
             return
+        # The goodbye goes out with what waits; paho then ends the session by its own callback, so the bytes are sent first.
+        self._client.loop_write()
+        self._client.on_disconnect = None
         self._client.disconnect()
         self._client.loop_write()
         deadline = self._loop.time() + 1.0
         try:
-            while not self._socket.flush() and self._loop.time() < deadline:
+            while (sock := self._socket) is not None and not sock.flush() and self._loop.time() < deadline:
                 await asyncio.sleep(0.01)
         except OSError:
             pass

@@ -8,18 +8,20 @@ from pathlib import Path
 from appliance.adapters.store.queries import Point, Queries, Stored
 from appliance.adapters.store.retention import Limits
 from appliance.adapters.store.rows import Kept
-from appliance.adapters.store.writer import Health, Restored, Writer
+from appliance.adapters.store.writer import BATCH_S, Health, Restored, Writer
 from appliance.core.clock import Instant
 from appliance.errors import ConfigError
 
-__all__ = ["Health", "Kept", "Limits", "Point", "Queries", "Restored", "Store", "Stored", "lock"]
+__all__ = ["BATCH_S", "Health", "Kept", "Limits", "Point", "Queries", "Restored", "Store", "Stored", "lock"]
 
 
 class Store(Writer):
     """The writer, and what may be asked. `queries` needs the disk; `ring` does not."""
 
-    def __init__(self, folder: Path, clock: Callable[[], Instant], limits: Limits = Limits()) -> None:  # noqa: B008  frozen
-        super().__init__(folder, limits, clock)
+    def __init__(
+        self, folder: Path, clock: Callable[[], Instant], limits: Limits = Limits(), *, batch_s: float = BATCH_S  # noqa: B008  frozen
+    ) -> None:
+        super().__init__(folder, limits, clock, batch_s)
         self.queries = Queries(folder)
 
 

@@ -66,10 +66,11 @@ class _Entry(msgspec.Struct):
 class Writer:
     """The thread, its queue and its ring. Every method may be called from any thread, and returns at once."""
 
-    def __init__(self, folder: Path, limits: Limits, clock: Callable[[], Instant]) -> None:
+    def __init__(self, folder: Path, limits: Limits, clock: Callable[[], Instant], batch_s: float = BATCH_S) -> None:
         self._folder = folder
         self._limits = limits
         self._clock = clock
+        self._batch_s = batch_s
         self._lock = threading.Condition()
         self._decisions: deque[Decision] = deque()
         self._memories: dict[str, Memory] = {}
@@ -189,6 +190,11 @@ class Writer:
             entry = self._ring.get(number)
             return None if entry is None else rows.Kept(entry.decision, entry.count, entry.last_at, entry.recorded)
 
+    def waiting(self, device: str, metric: str) -> list[tuple[int, float | str, int]]:
+        """Return the readings of one stream that wait for their batch: (wall time in ns, value, quality), oldest first."""
+        # A copy first: the loop goes on appending while a worker thread looks.
+        return [(row[3].wall_ns, row[4], row[5]) for row in self._readings.copy() if row[0] == device and row[1] == metric]
+
     def alive(self) -> bool:
         """Return whether the thread still runs."""
         return self._thread.is_alive()
@@ -196,7 +202,7 @@ class Writer:
     # ------------------------------------------------------------ in the thread
 
     def _run(self) -> None:
-        next_batch = time.monotonic() + BATCH_S
+        next_batch = time.monotonic() + self._batch_s
         while True:
             with self._lock:
                 urgent = self._decisions or self._memories or self._dones or self._flush or self._closing
@@ -214,7 +220,7 @@ class Writer:
                     self._commit_decisions(decisions, memories)
                 if batch:
                     self._commit_readings()
-                    next_batch = time.monotonic() + BATCH_S
+                    next_batch = time.monotonic() + self._batch_s
                     if time.monotonic() >= self._next_thin and self._files is not None:
                         self._next_thin = time.monotonic() + THIN_EVERY_S
                         thin(*self._files, self._limits, self._clock().wall_ns)

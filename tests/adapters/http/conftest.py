@@ -57,7 +57,7 @@ class SmallHome:
         self.started = time.monotonic()
         self.disk = True
         self.status = HealthView(
-            "ok", True, "0.1.0", 0.0, (PartView("broker", "ok"), PartView("store", "ok"))
+            "ok", True, "0.1.0", 0.0, now(), (PartView("broker", "ok"), PartView("store", "ok"))
         )
         self.spoken: list[tuple[str, int | None, str]] = []
 
@@ -219,7 +219,7 @@ class SmallHome:
         return self.disk
 
     def health(self) -> HealthView:
-        return msgspec.structs.replace(self.status, uptime_s=time.monotonic() - self.started)
+        return msgspec.structs.replace(self.status, uptime_s=time.monotonic() - self.started, now=now())
 
     def metrics(self) -> Sequence[MetricView]:
         return (

@@ -175,7 +175,7 @@ class Card {
 
   tick() {
     this.readings.replaceChildren(...[...this.heard.values()].map((reading) => {
-      const age = reading.age_s === null ? null : reading.age_s + (performance.now() - reading.got) / 1000;
+      const age = reading.age_s === null ? null : reading.age_s + (words.rate() * (performance.now() - reading.got)) / 1000;
       const sure = reading.quality === "good";
       return make("li", { class: reading.quality, "data-channel": reading.channel },
         make("span", { class: "channel" }, make("span", { class: "shape", role: "img", "aria-label": reading.quality, title: reading.quality },
@@ -189,7 +189,7 @@ class Card {
     this.heard.set(reading.channel, { ...reading, got: performance.now() });
     const series = this.series.get(reading.channel);
     if (series && (reading.quality === "good" || reading.value === null)) {
-      series.points.push({ at: Date.now() - 1000 * (reading.age_s ?? 0), value: reading.value, low: null, high: null });
+      series.points.push({ at: words.now() - 1000 * (reading.age_s ?? 0), value: reading.value, low: null, high: null });
       if (series.points.length > KEPT) series.points.splice(0, series.points.length - KEPT);
     }
     this.tick();
@@ -208,7 +208,7 @@ class Card {
   }
 
   async load() {
-    const since = new Date(Date.now() - this.hours * 3600000).toISOString(), of = `appliance=${encodeURIComponent(this.view.id)}`;
+    const since = new Date(words.now() - this.hours * 3600000).toISOString(), of = `appliance=${encodeURIComponent(this.view.id)}`;
     const decisions = `/v1/decisions?${of}`;
     const [within, before, ...series] = await Promise.all([get(`${decisions}&limit=200&since=${since}`), get(`${decisions}&limit=1&until=${since}`),
       ...this.view.channels.map(({ channel }) => get(`/v1/readings?${of}&channel=${encodeURIComponent(channel)}&since=${since}&points=240`))]);
@@ -221,7 +221,7 @@ class Card {
   plot() {
     this.due ??= setTimeout(() => {
       this.due = null;
-      const to = Date.now(), from = to - this.hours * 3600000;
+      const to = words.now(), from = to - this.hours * 3600000;
       const series = [...this.series.values()].map((one) => ({ ...one, points: one.points.filter((point) => point.at >= from) }));
       this.chart.show({ from, to, ladder: this.view.actions, series, decisions: this.decisions });
       for (const button of this.ranges.children) button.setAttribute("aria-pressed", Number(button.dataset.hours) === this.hours);
@@ -277,7 +277,8 @@ async function load() {
   trouble("");
 }
 
-function health({ status, parts }) {
+function health({ status, parts, now }) {
+  words.tell(now);
   const ill = parts.filter((part) => part.state !== "ok").map((part) => part.detail ?? `${part.name} is ${part.state}`);
   $("link").textContent = status === "ok" ? "● live" : `▲ ${status}: ${ill.join("; ")}`;
   $("link").className = `link ${status}`;
@@ -305,4 +306,7 @@ function listen() {
 takeToken();
 listen();
 setInterval(() => cards.forEach((known) => known.tick()), 5000);
-setInterval(() => cards.forEach((known) => known.plot()), 60000);
+setInterval(() => {
+  cards.forEach((known) => known.plot());
+  fetch("/healthz").then((answer) => answer.json()).then(health, () => {});
+}, 10000);
