@@ -36,14 +36,24 @@ class OnnxClassifier:
         try:
             self._session = ort.InferenceSession(bundle.model, options, providers=["CPUExecutionProvider"])
         except Exception as broken:  # noqa: BLE001  onnxruntime's errors have no common class but this
-            raise ModelError(f"{bundle.card.name}: onnxruntime refuses the model: {str(broken)[:200]}", hint="train anew") from None
+            raise ModelError(
+                f"{bundle.card.name}: onnxruntime refuses the model: {str(broken)[:200]}", hint="train anew"
+            ) from None
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        if len(inputs) != 1 or len(outputs) != 1 or inputs[0].shape[-1] != len(self.spec.features) or outputs[0].shape[-1] != len(self.labels):
+        if (
+            len(inputs) != 1
+            or len(outputs) != 1
+            or inputs[0].shape[-1] != len(self.spec.features)
+            or outputs[0].shape[-1] != len(self.labels)
+        ):
             raise ModelError(f"{bundle.card.name}: the model does not fit its card", hint="train anew")
         self._input, self._output = inputs[0].name, [outputs[0].name]
         off = float(np.abs(self.predict(bundle.golden_rows) - bundle.golden_probabilities).max())
         if not off <= TOLERANCE:
-            raise ModelError(f"{bundle.card.name}: golden rows are off by {off:g}", hint="use the onnxruntime of the lock file")
+            raise ModelError(
+                f"{bundle.card.name}: golden rows are off by {off:g}",
+                hint="use the onnxruntime of the lock file",
+            )
 
     @property
     def spec(self) -> FeatureSpec:

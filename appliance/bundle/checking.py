@@ -14,15 +14,17 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from appliance.bundle.walk import operators
 from appliance.core.features import FeatureSpec
 from appliance.core.quantities import QUANTITIES
 from appliance.errors import ModelError
-from appliance.bundle.walk import operators
 
 MAX_FILE = 8 << 20
 MAX_FEATURES = 256
 FILES = ("model.onnx", "card.json", "golden.npz")
-ALLOWED = frozenset({"Gemm", "MatMul", "Add", "Sub", "Mul", "Div", "Relu", "Sigmoid", "Tanh", "Softmax", "Identity", "Clip"})
+ALLOWED = frozenset(
+    {"Gemm", "MatMul", "Add", "Sub", "Mul", "Div", "Relu", "Sigmoid", "Tanh", "Softmax", "Identity", "Clip"}
+)
 """Operators that a small classifier needs: no loops, no branches, no custom code, nothing that makes large tensors."""
 
 T = TypeVar("T")
@@ -115,7 +117,9 @@ def load_bundle(folder: Traversable) -> Bundle:
     """
     manifest = _decoded(_file(folder, "manifest.json"), Manifest, folder)
     if set(manifest.files) != set(FILES):
-        raise ModelError(f"{folder}: the manifest lists {sorted(manifest.files)}, not {sorted(FILES)}", hint=_HINT)
+        raise ModelError(
+            f"{folder}: the manifest lists {sorted(manifest.files)}, not {sorted(FILES)}", hint=_HINT
+        )
     contents = {}
     for name, entry in manifest.files.items():
         contents[name] = _file(folder, name)
@@ -126,13 +130,18 @@ def load_bundle(folder: Traversable) -> Bundle:
         raise ModelError(f"{folder}: card and manifest are of different models", hint=_HINT)
     used = operators(contents["model.onnx"])
     if forbidden := used - ALLOWED:
-        raise ModelError(f"{folder}: the model uses {', '.join(sorted(forbidden))}", hint=f"allowed are {', '.join(sorted(ALLOWED))}")
+        raise ModelError(
+            f"{folder}: the model uses {', '.join(sorted(forbidden))}",
+            hint=f"allowed are {', '.join(sorted(ALLOWED))}",
+        )
     _computable(card, folder)
     rows, probabilities = _golden(contents["golden.npz"], card, folder)
     return Bundle(contents["model.onnx"], card, manifest, rows, probabilities)
 
 
-def write_bundle(folder: Path, model: bytes, card: Card, rows: NDArray[np.float32], probabilities: NDArray[np.float32]) -> Manifest:
+def write_bundle(
+    folder: Path, model: bytes, card: Card, rows: NDArray[np.float32], probabilities: NDArray[np.float32]
+) -> Manifest:
     """Write a bundle into `folder`, and return its manifest. The same arguments give the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     golden = io.BytesIO()
@@ -142,11 +151,16 @@ def write_bundle(folder: Path, model: bytes, card: Card, rows: NDArray[np.float3
         "card.json": msgspec.json.format(msgspec.json.encode(card), indent=2) + b"\n",
         "golden.npz": golden.getvalue(),
     }
-    entries = {name: FileEntry(hashlib.sha256(content).hexdigest(), len(content)) for name, content in contents.items()}
+    entries = {
+        name: FileEntry(hashlib.sha256(content).hexdigest(), len(content))
+        for name, content in contents.items()
+    }
     manifest = Manifest(card.name, card.version, tuple(sorted(operators(model))), entries)
     for name, content in contents.items():
         (folder / name).write_bytes(content)
-    (folder / "manifest.json").write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+    (folder / "manifest.json").write_bytes(
+        msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+    )
     return manifest
 
 
@@ -176,17 +190,27 @@ def _computable(card: Card, folder: Traversable) -> None:
         raise ModelError(f"{folder}: {len(features)} features, {len(card.labels)} labels", hint=_HINT)
     for feature in features:
         if feature.channel and feature.channel not in QUANTITIES:
-            raise ModelError(f"{folder}: nobody measures {feature.channel!r}", hint="it needs a newer release")
+            raise ModelError(
+                f"{folder}: nobody measures {feature.channel!r}", hint="it needs a newer release"
+            )
         if not feature.channel and feature.kind not in ("day_sin", "day_cos"):
             raise ModelError(f"{folder}: the feature {feature.name!r} names no channel", hint=_HINT)
 
 
-def _golden(content: bytes, card: Card, folder: Traversable) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _golden(
+    content: bytes, card: Card, folder: Traversable
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             rows, probabilities = archive["rows"], archive["probabilities"]
     except (ValueError, KeyError, OSError) as broken:
         raise ModelError(f"{folder}: golden.npz: {broken}", hint=_HINT) from None
-    if rows.ndim != 2 or rows.shape[1] != len(card.features.features) or probabilities.shape != (len(rows), len(card.labels)):
-        raise ModelError(f"{folder}: golden rows {rows.shape} and {probabilities.shape} do not fit the card", hint=_HINT)
+    if (
+        rows.ndim != 2
+        or rows.shape[1] != len(card.features.features)
+        or probabilities.shape != (len(rows), len(card.labels))
+    ):
+        raise ModelError(
+            f"{folder}: golden rows {rows.shape} and {probabilities.shape} do not fit the card", hint=_HINT
+        )
     return rows.astype(np.float32), probabilities.astype(np.float32)

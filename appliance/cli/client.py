@@ -21,7 +21,9 @@ MAX_ANSWER = 8 << 20
 _OPENER = build_opener(ProxyHandler({}))
 
 
-def ask(loaded: Loaded, method: str, path: str, *, body: object = None, query: dict[str, Any] | None = None) -> Any:  # noqa: ANN401  JSON
+def ask(
+    loaded: Loaded, method: str, path: str, *, body: object = None, query: dict[str, Any] | None = None
+) -> Any:
     """Return the daemon's JSON answer.
 
     Raises:
@@ -45,7 +47,9 @@ def ask(loaded: Loaded, method: str, path: str, *, body: object = None, query: d
         raise ApplianceError(_problem(refused), hint="see docs/http.md") from None
     except (URLError, TimeoutError, ConnectionError) as gone:
         reason = gone.reason if isinstance(gone, URLError) else gone
-        raise LinkError(f"no daemon answers at {url}: {reason}", hint="start it: appliance run --config FILE") from None
+        raise LinkError(
+            f"no daemon answers at {url}: {reason}", hint="start it: appliance run --config FILE"
+        ) from None
 
 
 def address(loaded: Loaded) -> str:
@@ -65,7 +69,9 @@ def written_token(loaded: Loaded) -> str:
     try:
         return path.read_text(encoding="ascii").strip()
     except OSError as broken:
-        raise ConfigError(f"{path}: {broken.strerror}", hint="run this as the daemon's user, after its first start") from None
+        raise ConfigError(
+            f"{path}: {broken.strerror}", hint="run this as the daemon's user, after its first start"
+        ) from None
 
 
 def _problem(refused: HTTPError) -> str:

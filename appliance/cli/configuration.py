@@ -49,10 +49,18 @@ def check(path: Path | None) -> None:
     found = appliances(loaded)
     dialects(loaded.settings)
     if not found:
-        raise ConfigError("no appliance is configured", hint="add a section [appliances.NAME]; see docs/configuration.md")
+        raise ConfigError(
+            "no appliance is configured", hint="add a section [appliances.NAME]; see docs/configuration.md"
+        )
     for appliance in found:
-        unbound = [name for name in appliance.channels if name not in {channel for _, _, channel in appliance.sources}]
-        click.echo(f"{appliance.id}: {appliance.profile} on {appliance.actuator.device}, {len(appliance.rules)} rules")
+        unbound = [
+            name
+            for name in appliance.channels
+            if name not in {channel for _, _, channel in appliance.sources}
+        ]
+        click.echo(
+            f"{appliance.id}: {appliance.profile} on {appliance.actuator.device}, {len(appliance.rules)} rules"
+        )
         if unbound:
             click.echo(f"  not measured here, so unknown to its rules: {', '.join(unbound)}")
     click.echo("ok")
@@ -65,7 +73,14 @@ def show(path: Path | None, *, everything: bool) -> None:
     """Print each setting, and where it comes from."""
     loaded = load(path)
     for key, value in sorted(_flat(loaded.settings.model_dump(mode="json")).items()):
-        origin = next((source for known, source in loaded.origins.items() if key == known or key.startswith(f"{known}.")), None)
+        origin = next(
+            (
+                source
+                for known, source in loaded.origins.items()
+                if key == known or key.startswith(f"{known}.")
+            ),
+            None,
+        )
         if origin is not None or everything:
             click.echo(f"{key} = {value!r}  # {origin or 'default'}")
 

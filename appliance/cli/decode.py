@@ -15,7 +15,11 @@ from appliance.core.payloads.message import Catalogue
 
 @click.command()
 @click.argument("source", type=click.File("rb"), default="-")
-@click.option("--catalogue", type=click.File("rb"), help="Lines of the same form that declare, as zigbee2mqtt/bridge/devices does.")
+@click.option(
+    "--catalogue",
+    type=click.File("rb"),
+    help="Lines of the same form that declare, as zigbee2mqtt/bridge/devices does.",
+)
 @config_option
 def decode(source: BinaryIO, catalogue: BinaryIO | None, path: Path | None) -> None:
     """Read lines {"topic", "payload", "retain"} and print what each says, one JSON object a line.

@@ -36,15 +36,29 @@ title = "Living room purifier"
 [appliances.purifier.channels]
 pm2_5 = "zigbee2mqtt/living_air"
 co2 = "zigbee2mqtt/living_co2"
-temperature = "zigbee2mqtt/living_air"
-humidity = "zigbee2mqtt/living_air"
+temperature = "zigbee2mqtt/living_co2"
+humidity = "zigbee2mqtt/living_co2"
 """
 
 
 @click.command()
-@click.option("--speed", type=click.FloatRange(0.1, 120), default=60.0, show_default=True, help="How much faster than real time.")
-@click.option("--seed", type=click.IntRange(0), default=3, show_default=True, help="The same seed gives the same home.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8321, show_default=True, help="Of the page; 0 lets the system choose.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(0.1, 120),
+    default=60.0,
+    show_default=True,
+    help="How much faster than real time.",
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=3, show_default=True, help="The same seed gives the same home."
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8321,
+    show_default=True,
+    help="Of the page; 0 lets the system choose.",
+)
 @click.option("--seconds", type=click.FloatRange(1), help="End by itself after so long.")
 def demo(speed: float, seed: int, port: int, seconds: float | None) -> None:
     """Show the whole on a simulated home: what is measured, what is decided, and why."""
@@ -83,8 +97,12 @@ async def _show(config: Path, broker_port: int, speed: float, seed: int, seconds
         early = None
 
     async with asyncio.TaskGroup() as group:
-        pretending = group.create_task(pretend(home, Address("127.0.0.1", broker_port, "simulated-home"), clock))
-        daemon = group.create_task(run(load_settings(config, {}), clock=clock, observers=[told], on_url=serving))
+        pretending = group.create_task(
+            pretend(home, Address("127.0.0.1", broker_port, "simulated-home"), clock)
+        )
+        daemon = group.create_task(
+            run(load_settings(config, {}), clock=clock, observers=[told], on_url=serving)
+        )
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await asyncio.shield(asyncio.wait([daemon]))

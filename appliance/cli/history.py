@@ -12,7 +12,9 @@ from appliance.cli.configuration import config_option, load
 
 @click.command()
 @click.option("--appliance", help="Only of this one.")
-@click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True, help="How many, the newest first.")
+@click.option(
+    "--limit", type=click.IntRange(1, 500), default=20, show_default=True, help="How many, the newest first."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with every voice and input.")
 @config_option
 def decisions(appliance: str | None, limit: int, path: Path | None, *, as_json: bool) -> None:

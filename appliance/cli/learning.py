@@ -21,7 +21,7 @@ def learn() -> None:
 @learn.command()
 def fetch() -> None:
     """Look for the data in $APPLIANCE_DATA and check that they are the very files."""
-    from appliance.learn import fetch as fetch_data  # noqa: PLC0415
+    from appliance.learn import fetch as fetch_data
 
     for name, size in fetch_data().items():
         click.echo(f"{name}: {size} bytes, as expected")
@@ -29,11 +29,24 @@ def fetch() -> None:
 
 @learn.command()
 @click.argument("name")
-@click.option("--models", "folder", type=click.Path(path_type=Path, file_okay=False), default=FOLDER, show_default=True, help="Where bundles lie.")
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="The same seed gives the same bytes.")
+@click.option(
+    "--models",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=FOLDER,
+    show_default=True,
+    help="Where bundles lie.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    default=0,
+    show_default=True,
+    help="The same seed gives the same bytes.",
+)
 def train(name: str, folder: Path, seed: int) -> None:
     """Train the model NAME on its training data alone, and write its bundle."""
-    from appliance.learn import train as train_model  # noqa: PLC0415
+    from appliance.learn import train as train_model
 
     summary = train_model(name, folder / name, seed=seed)
     click.echo("held-out days     features             log loss  accuracy  macro F1  worst day")
@@ -42,18 +55,27 @@ def train(name: str, folder: Path, seed: int) -> None:
             f"{trial.architecture:<20} {trial.features:<20} {trial.log_loss:.4f}    {trial.accuracy:.4f}    {trial.macro_f1:.4f}    {trial.worst_day:.4f}"
         )
     size = summary.manifest.files["model.onnx"].size
-    click.echo(f"{folder / name}: {summary.card.architecture}, {size} bytes, sure from {summary.card.threshold}")
+    click.echo(
+        f"{folder / name}: {summary.card.architecture}, {size} bytes, sure from {summary.card.threshold}"
+    )
 
 
 @learn.command()
 @click.argument("name")
-@click.option("--models", "folder", type=click.Path(path_type=Path, file_okay=False), default=FOLDER, show_default=True, help="Where bundles lie.")
+@click.option(
+    "--models",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=FOLDER,
+    show_default=True,
+    help="Where bundles lie.",
+)
 def report(name: str, folder: Path) -> None:
     """Judge the model NAME on its test files, which nothing else opens; write report.md and report.json."""
-    from appliance.adapters.classifier import OnnxClassifier  # noqa: PLC0415
-    from appliance.bundle import load_bundle  # noqa: PLC0415
-    from appliance.learn import report as make_report  # noqa: PLC0415
-    from appliance.learn.reporting import as_markdown  # noqa: PLC0415
+    from appliance.adapters.classifier import OnnxClassifier
+    from appliance.bundle import load_bundle
+    from appliance.learn import report as make_report
+    from appliance.learn.reporting import as_markdown
 
     bundle = load_bundle(folder / name)
     click.echo(as_markdown(make_report(folder / name, OnnxClassifier(bundle), bundle), bundle))

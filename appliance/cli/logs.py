@@ -32,8 +32,8 @@ def set_up_logs(level: str, stream: TextIO) -> None:
     """Send the log to `stream`, from `level` on."""
     handler: logging.Handler
     if stream.isatty():
-        from rich.console import Console  # noqa: PLC0415  only for people
-        from rich.logging import RichHandler  # noqa: PLC0415
+        from rich.console import Console
+        from rich.logging import RichHandler
 
         handler = RichHandler(console=Console(file=stream), show_path=False, markup=False)
     else:

@@ -14,7 +14,12 @@ from appliance.errors import ProfileError
 @click.command()
 @click.argument("appliance")
 @click.argument("action")
-@click.option("--for", "span", metavar="DURATION", help='How long, as "30 min" or "2 h". By default as the profile says.')
+@click.option(
+    "--for",
+    "span",
+    metavar="DURATION",
+    help='How long, as "30 min" or "2 h". By default as the profile says.',
+)
 @config_option
 def override(appliance: str, action: str, span: str | None, path: Path | None) -> None:
     """Make APPLIANCE do ACTION for a while, whatever the rules say; ACTION "auto-control" gives it back to them."""

@@ -57,7 +57,10 @@ def _read(recording: TextIO, start: Instant) -> Iterator[tuple[Instant, Message]
             raw = payload if isinstance(payload, str) else json.dumps(payload)
             message = Message(str(line["topic"]), raw.encode(), bool(line.get("retain", False)))
         except (ValueError, KeyError, TypeError, OverflowError) as broken:
-            raise Malformed(f"line {number} of the recording: {broken!r}", hint='write {"at": 0.0, "topic": .., "payload": ..}') from None
+            raise Malformed(
+                f"line {number} of the recording: {broken!r}",
+                hint='write {"at": 0.0, "topic": .., "payload": ..}',
+            ) from None
         yield at, message
 
 
@@ -72,7 +75,10 @@ def _line(decision: Decision, start: Instant, *, as_json: bool) -> str:
                 "because": decision.because,
                 "authority": decision.authority.name,
                 "source": decision.source,
-                "voices": [[voice.source, voice.at_least, voice.at_most, voice.limited_by] for voice in decision.voices],
+                "voices": [
+                    [voice.source, voice.at_least, voice.at_most, voice.limited_by]
+                    for voice in decision.voices
+                ],
             },
             ensure_ascii=False,
         )

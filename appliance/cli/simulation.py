@@ -21,12 +21,36 @@ ACTIONS = ("off", "low", "medium", "high", "turbo", "auto")
 
 @click.command()
 @config_option
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="The same seed gives the same home.")
-@click.option("--start", metavar="TIME", help="The home's time of day at the start, as 2026-01-12T17:00; by default now.")
-@click.option("--speed", type=click.FloatRange(0.1, 1000), default=1.0, show_default=True, help="How much faster than real time.")
-@click.option("--hand", type=click.Choice(ACTIONS), help="Turn the purifier of the home that runs already, by hand, and end.")
-@click.option("--record", "seconds", type=click.FloatRange(1), metavar="SECONDS", help="Print what it would say in so long, with no broker, and end.")
-def simulate(path: Path | None, seed: int, start: str | None, speed: float, hand: str | None, seconds: float | None) -> None:
+@click.option(
+    "--seed", type=click.IntRange(0), default=1, show_default=True, help="The same seed gives the same home."
+)
+@click.option(
+    "--start",
+    metavar="TIME",
+    help="The home's time of day at the start, as 2026-01-12T17:00; by default now.",
+)
+@click.option(
+    "--speed",
+    type=click.FloatRange(0.1, 1000),
+    default=1.0,
+    show_default=True,
+    help="How much faster than real time.",
+)
+@click.option(
+    "--hand",
+    type=click.Choice(ACTIONS),
+    help="Turn the purifier of the home that runs already, by hand, and end.",
+)
+@click.option(
+    "--record",
+    "seconds",
+    type=click.FloatRange(1),
+    metavar="SECONDS",
+    help="Print what it would say in so long, with no broker, and end.",
+)
+def simulate(
+    path: Path | None, seed: int, start: str | None, speed: float, hand: str | None, seconds: float | None
+) -> None:
     """Be a home with a purifier, its sensors and its people, as zigbee2mqtt would tell of it."""
     began = datetime.now(UTC) if start is None else _time(start)
     if seconds is not None:
@@ -41,7 +65,9 @@ def simulate(path: Path | None, seed: int, start: str | None, speed: float, hand
         try:
             asyncio.run(press(hand, address, clock))
         except TimeoutError:
-            raise BrokerError(f"no broker at {mqtt.host}:{mqtt.port}", hint="start one, or give --config") from None
+            raise BrokerError(
+                f"no broker at {mqtt.host}:{mqtt.port}", hint="start one, or give --config"
+            ) from None
         click.echo(f"a hand turned the purifier to {hand}")
         return
     click.echo(f"a home (seed {seed}) at {mqtt.host}:{mqtt.port}; Ctrl-C ends it", err=True)

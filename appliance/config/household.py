@@ -39,7 +39,9 @@ def appliances(loaded: Loaded) -> tuple[Appliance, ...]:
         if table.profile not in profiles:
             profiles[table.profile] = _profile(table.profile, loaded, name)
         profile, where = profiles[table.profile]
-        built.append(assemble(profile, _binding(name, table), plugs, where=f"[appliances.{name}] with {where}"))
+        built.append(
+            assemble(profile, _binding(name, table), plugs, where=f"[appliances.{name}] with {where}")
+        )
     return tuple(built)
 
 
@@ -77,7 +79,9 @@ def _binding(name: str, table: ApplianceTable) -> Binding:
     for channel, given in table.channels.items():
         sources = (given,) if isinstance(given, str) else given
         channels[channel] = tuple(_source(source, name, channel) for source in sources)
-    commands = {action: SpellingTable(spelling.set, spelling.seen) for action, spelling in table.commands.items()}
+    commands = {
+        action: SpellingTable(spelling.set, spelling.seen) for action, spelling in table.commands.items()
+    }
     return Binding(name, table.device, table.title, table.hold, channels, table.rules, commands)
 
 
@@ -95,7 +99,9 @@ def _plain(tables: dict[str, PlainTable]) -> Plain:
     sources, targets = [], []
     for name, table in tables.items():
         if table.topic is not None:
-            fields = tuple(PlainField(metric, field.path, field.unit) for metric, field in table.fields.items())
+            fields = tuple(
+                PlainField(metric, field.path, field.unit) for metric, field in table.fields.items()
+            )
             sources.append(PlainSource(name, table.topic, fields, tuple(table.states.items())))
         if table.command_topic is not None:
             targets.append(PlainTarget(name, table.command_topic, table.command_payload))

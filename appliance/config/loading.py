@@ -37,13 +37,12 @@ def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ
     origins: dict[str, str] = {}
     if path is not None:
         table = read_toml(path)
-        for key in _leaves(table):
-            origins[key] = str(path)
+        origins = dict.fromkeys(_leaves(table), str(path))
     for name, value in sorted(environment.items()):
         if name.startswith(PREFIX) and "__" in name:
-            key = name.removeprefix(PREFIX).lower().split("__")
-            _put(table, key, _scalar(value), name)
-            origins[".".join(key)] = f"${name}"
+            path_in = name.removeprefix(PREFIX).lower().split("__")
+            _put(table, path_in, _scalar(value), name)
+            origins[".".join(path_in)] = f"${name}"
     try:
         settings = Settings.model_validate(_tuples(table))
     except ValidationError as broken:
@@ -54,7 +53,7 @@ def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ
         unknown = first["type"] == "extra_forbidden"
         what = "there is no such setting" if unknown else message[:1].lower() + message[1:]
         raise ConfigError(
-            f"{where}: {key}: {what}", hint=f"see docs/configuration.md, section [{str(first['loc'][0])}]"
+            f"{where}: {key}: {what}", hint=f"see docs/configuration.md, section [{first['loc'][0]!s}]"
         ) from None
     folder = (path.parent if path is not None else Path()).resolve()
     return Loaded(settings=settings, origins=origins, folder=folder)
@@ -68,12 +67,19 @@ def read_toml(path: Path) -> dict[str, Any]:
     """
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise ConfigError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB", hint="a config is a page of text; is this the file?")
+            raise ConfigError(
+                f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB",
+                hint="a config is a page of text; is this the file?",
+            )
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as broken:
-        raise ConfigError(f"{path}: {broken.strerror or broken}", hint="give the path of a readable TOML file") from None
+        raise ConfigError(
+            f"{path}: {broken.strerror or broken}", hint="give the path of a readable TOML file"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as broken:
-        raise ConfigError(f"{path}: no TOML: {str(broken)[:200]}", hint="mend the line; strings need quotes") from None
+        raise ConfigError(
+            f"{path}: no TOML: {str(broken)[:200]}", hint="mend the line; strings need quotes"
+        ) from None
 
 
 def _leaves(table: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -88,7 +94,9 @@ def _put(table: dict[str, Any], key: list[str], value: Scalar, variable: str) ->
     for name in key[:-1]:
         inner = table.setdefault(name, {})
         if not isinstance(inner, dict):
-            raise ConfigError(f"${variable}: {name} is a value, not a section", hint="see docs/configuration.md")
+            raise ConfigError(
+                f"${variable}: {name} is a value, not a section", hint="see docs/configuration.md"
+            )
         table = inner
     table[key[-1]] = value
 
@@ -101,7 +109,7 @@ def _scalar(text: str) -> Scalar:
     return value if isinstance(value, str | int | float | bool) else text
 
 
-def _tuples(value: object) -> Any:  # noqa: ANN401  TOML is whatever it is until pydantic has looked at it
+def _tuples(value: object) -> Any:
     """TOML has lists; frozen settings hold tuples."""
     if isinstance(value, dict):
         return {key: _tuples(inner) for key, inner in value.items()}
@@ -109,4 +117,11 @@ def _tuples(value: object) -> Any:  # noqa: ANN401  TOML is whatever it is until
 
 
 def _origin(key: str, origins: Mapping[str, str]) -> str | None:
-    return next((origin for known, origin in origins.items() if known == key or known.startswith(f"{key}.") or key.startswith(f"{known}.")), None)
+    return next(
+        (
+            origin
+            for known, origin in origins.items()
+            if known == key or known.startswith(f"{key}.") or key.startswith(f"{known}.")
+        ),
+        None,
+    )

@@ -47,8 +47,12 @@ class MqttTable(_Table):
     host: str = Field(default="127.0.0.1", min_length=1, max_length=253, description="where the broker is")
     port: int = Field(default=1883, ge=1, le=65535, description="its port")
     username: str | None = Field(default=None, description="who we are there")
-    password_file: str | None = Field(default=None, description="a file (mode 0600) whose first line is the password")
-    client_id: str | None = Field(default=None, max_length=64, description="our name there; by default made once and kept")
+    password_file: str | None = Field(
+        default=None, description="a file (mode 0600) whose first line is the password"
+    )
+    client_id: str | None = Field(
+        default=None, max_length=64, description="our name there; by default made once and kept"
+    )
     prefix: str = Field(
         default="appliance", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="our own topics begin with it"
     )
@@ -65,7 +69,9 @@ class BrokerTable(_Table):
 class StoreTable(_Table):
     """`[store]`: what is remembered on disk."""
 
-    folder: str | None = Field(default=None, description="by default $STATE_DIRECTORY, else ~/.local/state/appliance")
+    folder: str | None = Field(
+        default=None, description="by default $STATE_DIRECTORY, else ~/.local/state/appliance"
+    )
     decisions_days: int = Field(default=400, ge=1, le=4000, description="decisions are kept so long")
     readings_days: int = Field(default=90, ge=1, le=4000, description="readings are kept so long")
     max_mb: int = Field(default=1024, ge=16, le=1_000_000, description="readings never take more than this")
@@ -77,13 +83,17 @@ class HttpTable(_Table):
     enabled: bool = Field(default=True, description="whether it is served at all")
     host: str = Field(default="127.0.0.1", description="the address to listen at")
     port: int = Field(default=8321, ge=0, le=65535, description="the port; 0 lets the system choose")
-    allowed_hosts: tuple[str, ...] = Field(default=(), max_length=16, description="further names that it may be called by")
+    allowed_hosts: tuple[str, ...] = Field(
+        default=(), max_length=16, description="further names that it may be called by"
+    )
 
 
 class LogTable(_Table):
     """`[log]`: what is said on standard error."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="from which level on")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="from which level on"
+    )
 
 
 class Zigbee2mqttTable(_Table):
@@ -102,39 +112,59 @@ class TasmotaTable(_Table):
 class PlainFieldTable(_Table):
     """One thing that a plain message says."""
 
-    path: str = Field(default="", max_length=200, description="where it lies in the JSON, as air.pm; empty: a bare number")
+    path: str = Field(
+        default="", max_length=200, description="where it lies in the JSON, as air.pm; empty: a bare number"
+    )
     unit: str | None = Field(default=None, max_length=16, description="the unit it is sent in")
 
 
 class PlainTable(_Table):
     """`[plain.NAME]`: devices that speak no dialect: a topic, and where the numbers lie."""
 
-    topic: str | None = Field(default=None, max_length=256, description="the topic heard; one + stands for the device's name")
-    fields: dict[str, PlainFieldTable] = Field(default={}, max_length=32, description="metric -> where it lies, in which unit")
+    topic: str | None = Field(
+        default=None, max_length=256, description="the topic heard; one + stands for the device's name"
+    )
+    fields: dict[str, PlainFieldTable] = Field(
+        default={}, max_length=32, description="metric -> where it lies, in which unit"
+    )
     states: dict[str, str] = Field(default={}, max_length=32, description="metric -> JSON path of a word")
-    command_topic: str | None = Field(default=None, max_length=256, description="the topic of commands; {device} is filled in")
-    command_payload: str = Field(default="{value}", max_length=1024, description="what is sent; {property names} are filled in")
+    command_topic: str | None = Field(
+        default=None, max_length=256, description="the topic of commands; {device} is filled in"
+    )
+    command_payload: str = Field(
+        default="{value}", max_length=1024, description="what is sent; {property names} are filled in"
+    )
 
 
 class SpellingTable(_Table):
     """`[appliances.ID.commands.ACTION]`: how this device is told an action, and how its reports look."""
 
     set: dict[str, Scalar] = Field(min_length=1, max_length=16, description="property -> value")
-    seen: dict[str, Scalar | tuple[Scalar, ...]] = Field(default={}, max_length=16, description="metric -> value(s)")
+    seen: dict[str, Scalar | tuple[Scalar, ...]] = Field(
+        default={}, max_length=16, description="metric -> value(s)"
+    )
 
 
 class ApplianceTable(_Table):
     """`[appliances.ID]`: one machine that is decided for."""
 
-    profile: str = Field(description="a shipped profile's name, or the path of a file of one's own, relative to this one")
-    device: str = Field(pattern=r"^[a-z0-9]+/[^+#\x00-\x1f]{1,200}$", description="dialect/name, as zigbee2mqtt/purifier")
+    profile: str = Field(
+        description="a shipped profile's name, or the path of a file of one's own, relative to this one"
+    )
+    device: str = Field(
+        pattern=r"^[a-z0-9]+/[^+#\x00-\x1f]{1,200}$", description="dialect/name, as zigbee2mqtt/purifier"
+    )
     title: str | None = Field(default=None, max_length=64, description="what people call it")
     hold: str | None = Field(default=None, description='how long a hand at the device is obeyed, as "1 h"')
     channels: dict[str, str | tuple[str, ...]] = Field(
         default={}, max_length=32, description="channel -> device, or device:metric; several give the median"
     )
-    rules: dict[str, dict[str, Any]] = Field(default={}, max_length=64, description="rules changed by id, or added")
-    commands: dict[str, SpellingTable] = Field(default={}, max_length=32, description="action -> how this device is told")
+    rules: dict[str, dict[str, Any]] = Field(
+        default={}, max_length=64, description="rules changed by id, or added"
+    )
+    commands: dict[str, SpellingTable] = Field(
+        default={}, max_length=32, description="action -> how this device is told"
+    )
 
 
 class Settings(_Table):

@@ -38,4 +38,8 @@ class Instant(msgspec.Struct, frozen=True, gc=False):
 
     def isoformat(self) -> str:
         """Return the wall time as RFC 3339 in UTC, to the millisecond."""
-        return datetime.fromtimestamp(self.wall_ns / SECOND, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return (
+            datetime.fromtimestamp(self.wall_ns / SECOND, UTC)
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z")
+        )

@@ -64,7 +64,12 @@ class Home:
     """
 
     def __init__(
-        self, appliances: Iterable[Appliance], classifiers: Mapping[str, Classifier], zone: tzinfo, *, observe: bool = False
+        self,
+        appliances: Iterable[Appliance],
+        classifiers: Mapping[str, Classifier],
+        zone: tzinfo,
+        *,
+        observe: bool = False,
     ) -> None:
         self.appliances = {appliance.id: appliance for appliance in appliances}
         self.classifiers = classifiers
@@ -74,22 +79,36 @@ class Home:
         self.reporters: dict[str, tuple[str, ...]] = {}
         for appliance in self.appliances.values():
             for device, metric, channel in appliance.sources:
-                self.routes[device, metric] = (*self.routes.get((device, metric), ()), (appliance.id, channel))
+                self.routes[device, metric] = (
+                    *self.routes.get((device, metric), ()),
+                    (appliance.id, channel),
+                )
             device = appliance.actuator.device
             self.reporters[device] = (*self.reporters.get(device, ()), appliance.id)
 
     def at_start(self, memories: Mapping[str, Memory], now: Instant, *, next_id: int = 1) -> State:
         """Return the state of a home that has just started, with what it remembered. After another boot, or with no
-        memory, an appliance counts as just switched off."""
-        return State({name: self._fresh(spec, memories.get(name), now) for name, spec in self.appliances.items()}, next_id=next_id)
+        memory, an appliance counts as just switched off.
+        """
+        return State(
+            {name: self._fresh(spec, memories.get(name), now) for name, spec in self.appliances.items()},
+            next_id=next_id,
+        )
 
     def _fresh(self, spec: Appliance, memory: Memory | None, now: Instant) -> ApplianceState:
         if memory is None or memory.stopped is None or memory.stopped.boot_id != now.boot_id:
-            memory = msgspec.structs.replace(memory or Memory(), stopped=now, started=None, switches=(), true_since={})
-        senses = {name: Sense(channel, {}, Window.empty(channel.max_age_ns, channel.quantity.resolution)) for name, channel in spec.channels.items()}
+            memory = msgspec.structs.replace(
+                memory or Memory(), stopped=now, started=None, switches=(), true_since={}
+            )
+        senses = {
+            name: Sense(channel, {}, Window.empty(channel.max_age_ns, channel.quantity.resolution))
+            for name, channel in spec.channels.items()
+        }
         learned = {}
         for channel, model in spec.models.items():
-            reason = "nothing heard since boot" if model in self.classifiers else f"the model {model} is missing"
+            reason = (
+                "nothing heard since boot" if model in self.classifiers else f"the model {model} is missing"
+            )
             learned[channel] = Learned(None, 0.0, Quality.UNCERTAIN, reason, now, LEARNED_MAX_AGE_NS)
         return ApplianceState(senses, learned, memory, wake_ns=now.boottime_ns)
 
@@ -120,7 +139,9 @@ class Controller:
         for channel, value in readings.items():
             sense = senses[channel]
             reading = Reading("supposed", channel, value, sense.channel.quantity.unit)
-            senses[channel] = Sense(sense.channel, {}, sense.window).hear("supposed", reading, now, retained=False, resent=False)
+            senses[channel] = Sense(sense.channel, {}, sense.window).hear(
+                "supposed", reading, now, retained=False, resent=False
+            )
         supposed = msgspec.structs.replace(state, senses=senses, last=None, answered=True)
         whole = msgspec.structs.replace(self.state, appliances={**self.state.appliances, appliance: supposed})
         _, effects = decide(self.home, whole, [Tick()], now, only=appliance)
@@ -163,7 +184,9 @@ def decide(
         if after is None:
             continue
         first = len(effects)
-        after, next_id = deciding.settle(spec, after, now, home.zone, effects, next_id=next_id, observe=home.observe)
+        after, next_id = deciding.settle(
+            spec, after, now, home.zone, effects, next_id=next_id, observe=home.observe
+        )
         appliances[step.appliance] = after
         wake_ns = min(wake_ns, after.wake_ns)
         if len(effects) > first:
@@ -196,7 +219,9 @@ def _fold(
         case ReadingArrived():
             for appliance, heard in work.hear(event).items():
                 senses = work.senses[appliance]
-                steps.append(_Step(appliance, event, senses, _rows(home, appliance, senses, heard, rows, now)))
+                steps.append(
+                    _Step(appliance, event, senses, _rows(home, appliance, senses, heard, rows, now))
+                )
         case Tick():
             for appliance in [only] if only is not None else work.due():
                 senses = work.current(appliance)
@@ -207,7 +232,9 @@ def _fold(
             if reporters:
                 work.kept.extend(Keep(state, Quality.GOOD, None, event.retained) for state in event.states)
         case AvailabilityChanged():
-            steps.extend(_Step(appliance, event, None, []) for appliance in home.reporters.get(event.device, ()))
+            steps.extend(
+                _Step(appliance, event, None, []) for appliance in home.reporters.get(event.device, ())
+            )
         case PersonSpoke():
             if event.appliance in home.appliances:
                 steps.append(_Step(event.appliance, event, None, []))
@@ -273,4 +300,3 @@ def _apply(
     if ask:
         effects.append(AskState(spec.actuator.device, spec.actuator.asks))
     return state
-

@@ -49,8 +49,14 @@ def settle(
     verdict, action = _weigh(spec, around, conclusion)
     authority = Authority.FALLBACK if verdict.decided_by is None else verdict.decided_by.authority
 
-    sends = action is not None and not observe and (state.answered or not spec.actuator.reports or authority in WITHOUT_ANSWER)
-    state, sent = _command(spec, state, action, now, effects) if action is not None and sends else (state, False)
+    sends = (
+        action is not None
+        and not observe
+        and (state.answered or not spec.actuator.reports or authority in WITHOUT_ANSWER)
+    )
+    state, sent = (
+        _command(spec, state, action, now, effects) if action is not None and sends else (state, False)
+    )
 
     rests_on = _rests_on(around)
     source = "nobody" if verdict.decided_by is None else verdict.decided_by.source
@@ -60,7 +66,9 @@ def settle(
     else:
         because = "nobody may act on it" if verdict.decided_by is None else verdict.decided_by.because
         voices = verdict.voices + tuple(_advice(spec, wish) for wish in conclusion.recommendations)
-        last = Decision(next_id, now, spec.id, action, because, authority, source, voices, inputs(around), sent)
+        last = Decision(
+            next_id, now, spec.id, action, because, authority, source, voices, inputs(around), sent
+        )
         next_id += 1
         effects.append(Record(last))
     if state.memory is not before:
@@ -68,7 +76,9 @@ def settle(
     return replace(state, last=last, rests_on=rests_on, wake_ns=_wake_ns(spec, state, around)), next_id
 
 
-def told(devices: Mapping[str, DeviceState], effects: Sequence[Effect], now: Instant) -> Mapping[str, DeviceState]:
+def told(
+    devices: Mapping[str, DeviceState], effects: Sequence[Effect], now: Instant
+) -> Mapping[str, DeviceState]:
     """Return `devices`, remembering which of them `effects` command: what these say next may be an echo of their cache."""
     for effect in effects:
         if isinstance(effect, SendCommand) and effect.device in devices:
@@ -110,8 +120,18 @@ def _weigh(spec: Appliance, snapshot: Snapshot, conclusion: Conclusion) -> tuple
     if spec.may_act:
         proposals.append(spec.fallback)
     verdict = arbitrate(spec.ladder, proposals)
-    if override is not None and mode is not None and not any(wish.authority < Authority.MANUAL for wish in proposals):
-        person = Proposal(spec.ladder.rest, spec.ladder.rest, Authority.MANUAL, f"person by {override.by}", overrides.because(override, snapshot.zone))
+    if (
+        override is not None
+        and mode is not None
+        and not any(wish.authority < Authority.MANUAL for wish in proposals)
+    ):
+        person = Proposal(
+            spec.ladder.rest,
+            spec.ladder.rest,
+            Authority.MANUAL,
+            f"person by {override.by}",
+            overrides.because(override, snapshot.zone),
+        )
         voice = Voice(person.source, person.authority, mode, mode, person.because)
         return Verdict(None, person, (voice, *verdict.voices)), mode
     return verdict, None if verdict.action is None else spec.ladder.actions[verdict.action]
@@ -119,7 +139,9 @@ def _weigh(spec: Appliance, snapshot: Snapshot, conclusion: Conclusion) -> tuple
 
 def _advice(spec: Appliance, wish: Proposal) -> Voice:
     actions = spec.ladder.actions
-    return Voice(wish.source, wish.authority, actions[wish.at_least], actions[wish.at_most], wish.because, acts=False)
+    return Voice(
+        wish.source, wish.authority, actions[wish.at_least], actions[wish.at_most], wish.because, acts=False
+    )
 
 
 def _rests_on(snapshot: Snapshot) -> tuple[bool, ...]:
@@ -158,7 +180,9 @@ def _command(
 
 
 def _switched(memory: Memory, now: Instant) -> tuple[Instant, ...]:
-    recent = [switch for switch in memory.switches if (age := now.since(switch)) is not None and age < HOUR_NS]
+    recent = [
+        switch for switch in memory.switches if (age := now.since(switch)) is not None and age < HOUR_NS
+    ]
     return (*recent[-(MOST - 1) :], now)
 
 
@@ -174,6 +198,8 @@ def _wake_ns(spec: Appliance, state: ApplianceState, snapshot: Snapshot) -> int:
         wakes.append(state.flight.sent_ns + SETTLE_NS)
     for sense in state.senses.values():
         wakes += [
-            heard.good_ns + sense.channel.max_age_ns + 1 for heard in sense.sources.values() if heard.good_ns is not None
+            heard.good_ns + sense.channel.max_age_ns + 1
+            for heard in sense.sources.values()
+            if heard.good_ns is not None
         ]
     return min(wake for wake in wakes if wake > now_ns)

@@ -66,7 +66,9 @@ def _learned(name: str, said: Learned, snapshot: Snapshot) -> Input:
         return Input(name, value, None, age_s, "good", f"probability {said.probability:.2f}")
     if said.label is None:
         return Input(name, None, None, age_s, "unknown", said.reason)
-    reason = "stale" if said.quality is Quality.GOOD else f"{said.reason}: {said.label} at {said.probability:.2f}"
+    reason = (
+        "stale" if said.quality is Quality.GOOD else f"{said.reason}: {said.label} at {said.probability:.2f}"
+    )
     return Input(name, None, None, age_s, "uncertain", reason)
 
 
@@ -77,13 +79,26 @@ def sentence(decision: Decision) -> str:
     if decision.source == "fallback":
         # A profile lists first what matters most to it.
         main = decision.inputs[0] if decision.inputs else None
-        return f"{said} ({main.channel} is unknown: {main.reason})." if main is not None and main.value is None else f"{said}."
+        return (
+            f"{said} ({main.channel} is unknown: {main.reason})."
+            if main is not None and main.value is None
+            else f"{said}."
+        )
     own = next((voice for voice in decision.voices if voice.source == decision.source and voice.acts), None)
     if own is not None and own.limited_by is not None:
-        limit = next((voice.because for voice in decision.voices if voice.source == own.limited_by), own.limited_by)
+        limit = next(
+            (voice.because for voice in decision.voices if voice.source == own.limited_by), own.limited_by
+        )
         wanted = own.at_least if own.at_least != decision.action else own.at_most
         return f"{said}; it wanted {wanted}, but {limit}."
-    kept = next((voice for voice in decision.voices if voice.limited_by == decision.source and voice.source != "fallback"), None)
+    kept = next(
+        (
+            voice
+            for voice in decision.voices
+            if voice.limited_by == decision.source and voice.source != "fallback"
+        ),
+        None,
+    )
     if kept is not None:
         said += f" ({kept.source} wanted {kept.at_least}: {kept.because})"
     return said + "."
@@ -95,17 +110,33 @@ def lines(decision: Decision, now: tuple[Input, ...]) -> tuple[str, ...]:
     for voice in decision.voices:
         wants = voice.at_least if voice.at_least == voice.at_most else f"{voice.at_least} to {voice.at_most}"
         mark = "" if voice.acts else " (only recommends)"
-        limit = f"; limited by {voice.limited_by}" if voice.limited_by else f"; against {voice.contradicts}" if voice.contradicts else ""
+        limit = (
+            f"; limited by {voice.limited_by}"
+            if voice.limited_by
+            else f"; against {voice.contradicts}"
+            if voice.contradicts
+            else ""
+        )
         said.append(f"{voice.authority.name} {voice.source}{mark}: {wants}, because {voice.because}{limit}")
     present = {seen.channel: seen for seen in now}
     for seen in decision.inputs:
         later = present.get(seen.channel)
-        said.append(f"{_told(seen)}; now {_told(later)}" if later is not None and _told(later) != _told(seen) else _told(seen))
+        said.append(
+            f"{_told(seen)}; now {_told(later)}"
+            if later is not None and _told(later) != _told(seen)
+            else _told(seen)
+        )
     return tuple(said)
 
 
 def _told(seen: Input) -> str:
-    value = "unknown" if seen.value is None else f"{seen.value:g}" if isinstance(seen.value, float | int) else seen.value
+    value = (
+        "unknown"
+        if seen.value is None
+        else f"{seen.value:g}"
+        if isinstance(seen.value, float | int)
+        else seen.value
+    )
     unit = f" {seen.unit}" if seen.unit and seen.value is not None else ""
     age = "" if seen.age_s is None else f", {seen.age_s:.0f} s old"
     reason = f" ({seen.reason})" if seen.reason else ""

@@ -50,7 +50,9 @@ class FeatureSpec(msgspec.Struct, frozen=True):
         return frozenset(feature.channel for feature in self.features if feature.channel)
 
 
-def extract(windows: Mapping[str, Window], spec: FeatureSpec, now: Instant, zone: tzinfo) -> NDArray[np.float32]:
+def extract(
+    windows: Mapping[str, Window], spec: FeatureSpec, now: Instant, zone: tzinfo
+) -> NDArray[np.float32]:
     """Return the features (F,) as float32, in the order of `spec`; NaN where one is unknown.
 
     A feature is known as soon as the newest bin of its channel is, and (slopes and spreads) one bin before. A baseline over

@@ -40,7 +40,12 @@ def reported(
     returning = before is None or now.boottime_ns < state.quiet_until_ns
     if flying or returning or action == memory.commanded:
         return replace(state, memory=memory)
-    memory = replace(memory, override=overrides.begin(action, "device", now, spec.hold_ns), commanded=action, commanded_at=now)
+    memory = replace(
+        memory,
+        override=overrides.begin(action, "device", now, spec.hold_ns),
+        commanded=action,
+        commanded_at=now,
+    )
     return replace(state, memory=memory, flight=None)
 
 
@@ -54,14 +59,18 @@ def timed(spec: Appliance, memory: Memory, before: str | None, after: str, now: 
     return memory
 
 
-def availability(spec: Appliance, state: ApplianceState, now: Instant, *, available: bool) -> tuple[ApplianceState, bool]:
+def availability(
+    spec: Appliance, state: ApplianceState, now: Instant, *, available: bool
+) -> tuple[ApplianceState, bool]:
     """Return the state after the device went or came back, and whether to ask what it is doing now."""
     came_back = available and state.available is False
     quiet = now.boottime_ns + RETURN_NS if came_back else state.quiet_until_ns
     return replace(state, available=available, quiet_until_ns=quiet), came_back and spec.actuator.reports
 
 
-def link(spec: Appliance, state: ApplianceState, now: Instant, *, connected: bool) -> tuple[ApplianceState, bool]:
+def link(
+    spec: Appliance, state: ApplianceState, now: Instant, *, connected: bool
+) -> tuple[ApplianceState, bool]:
     """Return the state after the link came or went, and whether to ask what the device is doing now.
 
     Nothing that was sent before may still count as on its way. A device that never reports is commanded anew.
@@ -85,5 +94,7 @@ def spoken(spec: Appliance, state: ApplianceState, event: PersonSpoke, now: Inst
     """Return the state after a person set an override, or ended it."""
     override = None
     if event.action is not None:
-        override = overrides.begin(event.action, event.by, now, spec.hold_ns if event.for_ns is None else event.for_ns)
+        override = overrides.begin(
+            event.action, event.by, now, spec.hold_ns if event.for_ns is None else event.for_ns
+        )
     return replace(state, memory=replace(state.memory, override=override))

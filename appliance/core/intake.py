@@ -40,7 +40,9 @@ class Intake:
                 self.catalogue = self.catalogue.fold(decoded.declarations)
                 events.append(Declared(decoded.declarations))
             if decoded.readings:
-                events.append(ReadingArrived(decoded.device, decoded.readings, message.retained, decoded.last_seen))
+                events.append(
+                    ReadingArrived(decoded.device, decoded.readings, message.retained, decoded.last_seen)
+                )
             if decoded.states:
                 events.append(StateReported(decoded.device, decoded.states, message.retained))
             if decoded.available is not None:

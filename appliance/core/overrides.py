@@ -46,4 +46,9 @@ def because(override: Override, zone: tzinfo) -> str:
     return f"a person chose {override.action} {way}, until {override.until.local(zone):%H:%M}"
 
 
-WAYS = {"device": "at the device", "page": "on the page", "http": "through the API", "cli": "on the command line"}
+WAYS = {
+    "device": "at the device",
+    "page": "on the page",
+    "http": "through the API",
+    "cli": "on the command line",
+}

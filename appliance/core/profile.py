@@ -132,10 +132,14 @@ def read_profile(table: Mapping[str, Any], *, where: str) -> ProfileTable:
     try:
         return msgspec.convert(table, ProfileTable)
     except msgspec.ValidationError as broken:
-        raise ProfileError(f"{where}: {broken}", hint="the keys of a profile are listed in docs/configuration.md") from None
+        raise ProfileError(
+            f"{where}: {broken}", hint="the keys of a profile are listed in docs/configuration.md"
+        ) from None
 
 
-def assemble(profile: ProfileTable, binding: Binding, guards: Mapping[str, type[Guard]], *, where: str) -> Appliance:
+def assemble(
+    profile: ProfileTable, binding: Binding, guards: Mapping[str, type[Guard]], *, where: str
+) -> Appliance:
     """Return the appliance that `binding` makes of `profile`.
 
     Args:
@@ -154,7 +158,9 @@ def assemble(profile: ProfileTable, binding: Binding, guards: Mapping[str, type[
     rules = tuple(_rule(table, ladder, vocabulary, f"{where}, rule {table.id}") for table in tables)
     for name in profile.guards:
         if name not in guards:
-            raise ProfileError(f"{where}: there is no guard {name!r}", hint=f"the guards are: {', '.join(sorted(guards))}")
+            raise ProfileError(
+                f"{where}: there is no guard {name!r}", hint=f"the guards are: {', '.join(sorted(guards))}"
+            )
     _known_places(profile.fallback.because, vocabulary, f"{where}, fallback")
     return Appliance(
         id=binding.id,
@@ -168,7 +174,8 @@ def assemble(profile: ProfileTable, binding: Binding, guards: Mapping[str, type[
         words=words,
         rules=rules,
         guards=tuple(
-            guards[name].from_table(table, ladder, where=f"{where}, guard {name}") for name, table in profile.guards.items()
+            guards[name].from_table(table, ladder, where=f"{where}, guard {name}")
+            for name, table in profile.guards.items()
         ),
         fallback=Proposal(ladder.rest, ladder.rest, Authority.FALLBACK, "fallback", profile.fallback.because),
         hold_ns=duration_ns(binding.hold or profile.hold, where=f"{where}, hold"),
@@ -177,7 +184,9 @@ def assemble(profile: ProfileTable, binding: Binding, guards: Mapping[str, type[
 
 
 def _ladder(profile: ProfileTable, where: str) -> Ladder:
-    if not 2 <= len(profile.actions) <= MAX_ACTIONS or len({*profile.actions, *profile.modes}) != len(profile.actions) + len(profile.modes):
+    if not 2 <= len(profile.actions) <= MAX_ACTIONS or len({*profile.actions, *profile.modes}) != len(
+        profile.actions
+    ) + len(profile.modes):
         raise ProfileError(
             f"{where}: actions {profile.actions} and modes {profile.modes} must be two or more different words",
             hint=f"list 2 to {MAX_ACTIONS} actions, weakest first; a mode is no action",
@@ -185,12 +194,20 @@ def _ladder(profile: ProfileTable, where: str) -> Ladder:
     for key in ("rest", "safe"):
         if getattr(profile, key) not in profile.actions:
             raise ProfileError(
-                f"{where}: {key} = {getattr(profile, key)!r} is no action", hint=f"choose one of {', '.join(profile.actions)}"
+                f"{where}: {key} = {getattr(profile, key)!r} is no action",
+                hint=f"choose one of {', '.join(profile.actions)}",
             )
-    return Ladder(profile.actions, profile.actions.index(profile.rest), profile.actions.index(profile.safe), profile.modes)
+    return Ladder(
+        profile.actions,
+        profile.actions.index(profile.rest),
+        profile.actions.index(profile.safe),
+        profile.modes,
+    )
 
 
-def _channels(profile: ProfileTable, where: str) -> tuple[dict[str, Channel], dict[str, str], dict[str, tuple[str, ...]]]:
+def _channels(
+    profile: ProfileTable, where: str
+) -> tuple[dict[str, Channel], dict[str, str], dict[str, tuple[str, ...]]]:
     if len(profile.channels) > MAX_CHANNELS:
         raise ProfileError(f"{where}: more than {MAX_CHANNELS} channels", hint="split the appliance")
     measured: dict[str, Channel] = {}
@@ -200,12 +217,18 @@ def _channels(profile: ProfileTable, where: str) -> tuple[dict[str, Channel], di
         here = f"{where}, channel {name}"
         if table.model is not None:
             if len(table.words) < 2 or table.quantity is not None:
-                raise ProfileError(f"{here}: a learned channel needs two or more words and has no quantity", hint="add: words = [..]")
+                raise ProfileError(
+                    f"{here}: a learned channel needs two or more words and has no quantity",
+                    hint="add: words = [..]",
+                )
             models[name], words[name] = table.model, table.words
             continue
         quantity = quantity_of(table.quantity or name)
         if quantity is None or not isinstance(quantity, Quantity):
-            raise ProfileError(f"{here}: there is no quantity {table.quantity or name!r}", hint="the quantities are listed in docs/configuration.md")
+            raise ProfileError(
+                f"{here}: there is no quantity {table.quantity or name!r}",
+                hint="the quantities are listed in docs/configuration.md",
+            )
         max_age = None if table.max_age is None else duration_ns(table.max_age, where=f"{here}, max_age")
         measured[name] = Channel.of(name, quantity, max_age_ns=max_age)
     return measured, models, words
@@ -232,16 +255,23 @@ def _changed(rules: tuple[RuleTable, ...], binding: Binding, where: str) -> tupl
     try:
         changed = msgspec.convert(tuple(tables.values()), tuple[RuleTable, ...])
     except msgspec.ValidationError as broken:
-        raise ProfileError(f"{where}: rules: {broken}", hint="the keys of a rule are listed in docs/configuration.md") from None
+        raise ProfileError(
+            f"{where}: rules: {broken}", hint="the keys of a rule are listed in docs/configuration.md"
+        ) from None
     for name in binding.rules:
         if tables[name].get("authority", "RULE") != "RULE":
-            raise ProfileError(f"{where}: the rule {name!r} must speak as RULE", hint="write a profile of your own for a stronger one")
+            raise ProfileError(
+                f"{where}: the rule {name!r} must speak as RULE",
+                hint="write a profile of your own for a stronger one",
+            )
     return changed
 
 
 def _rule(table: RuleTable, ladder: Ladder, vocabulary: Vocabulary, where: str) -> Rule:
     if table.authority not in ("RULE", "EQUIPMENT", "LIFE_SAFETY"):
-        raise ProfileError(f"{where}: no rule speaks as {table.authority}", hint="choose RULE, EQUIPMENT or LIFE_SAFETY")
+        raise ProfileError(
+            f"{where}: no rule speaks as {table.authority}", hint="choose RULE, EQUIPMENT or LIFE_SAFETY"
+        )
     if not table.because.strip():
         raise ProfileError(f"{where}: because is empty", hint="say why, in the owner's words")
     if table.exactly is not None and (table.at_least is not None or table.at_most is not None):
@@ -251,7 +281,9 @@ def _rule(table: RuleTable, ladder: Ladder, vocabulary: Vocabulary, where: str) 
     if (low, high) == (0, ladder.top):
         raise ProfileError(f"{where}: it asks for nothing", hint="add at_least, at_most or exactly")
     if low > high:
-        raise ProfileError(f"{where}: at_least {table.at_least} lies above at_most {table.at_most}", hint="swap them")
+        raise ProfileError(
+            f"{where}: at_least {table.at_least} lies above at_most {table.at_most}", hint="swap them"
+        )
     _known_places(table.because, vocabulary, where)
     when = parse(table.when, vocabulary, where=f"{where}, when")
     until = None if table.until is None else parse(table.until, vocabulary, where=f"{where}, until")
@@ -267,7 +299,16 @@ def _rule(table: RuleTable, ladder: Ladder, vocabulary: Vocabulary, where: str) 
     # Inner timers first: an outer one needs them when it is asked.
     timers = tuple(part for node in nodes for part in reversed(list(node.walk())) if isinstance(part, For))
     return Rule(
-        table.id, when, until, low, high, Authority.MODEL if learned else authority, table.because, learned, standing, timers
+        table.id,
+        when,
+        until,
+        low,
+        high,
+        Authority.MODEL if learned else authority,
+        table.because,
+        learned,
+        standing,
+        timers,
     )
 
 
@@ -275,14 +316,19 @@ def _action(name: str | None, ladder: Ladder, where: str, default: int) -> int:
     if name is None:
         return default
     if name not in ladder.actions:
-        raise ProfileError(f"{where}: {name!r} is no action", hint=f"choose one of {', '.join(ladder.actions)}")
+        raise ProfileError(
+            f"{where}: {name!r} is no action", hint=f"choose one of {', '.join(ladder.actions)}"
+        )
     return ladder.actions.index(name)
 
 
 def _known_places(because: str, vocabulary: Vocabulary, where: str) -> None:
     for name in places(because):
         if name not in vocabulary.measured and name not in vocabulary.worded:
-            raise ProfileError(f"{where}: because names {{{name}}}, which is no channel", hint="name a channel of this profile")
+            raise ProfileError(
+                f"{where}: because names {{{name}}}, which is no channel",
+                hint="name a channel of this profile",
+            )
 
 
 def _spellings(profile: ProfileTable, binding: Binding, where: str) -> tuple[Spelling, ...]:
@@ -296,9 +342,15 @@ def _spellings(profile: ProfileTable, binding: Binding, where: str) -> tuple[Spe
         )
     for action in tables:
         if action not in profile.actions and action not in profile.modes:
-            raise ProfileError(f"{where}: commands has {action!r}, which is no action or mode", hint="remove it")
+            raise ProfileError(
+                f"{where}: commands has {action!r}, which is no action or mode", hint="remove it"
+            )
     return tuple(
-        Spelling(action, table.set, {metric: words if isinstance(words, tuple) else (words,) for metric, words in table.seen.items()})
+        Spelling(
+            action,
+            table.set,
+            {metric: words if isinstance(words, tuple) else (words,) for metric, words in table.seen.items()},
+        )
         for action, table in tables.items()
     )
 

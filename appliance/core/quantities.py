@@ -53,7 +53,16 @@ def _particles(name: str, high: float) -> Quantity:
     # match at the sensor is faster, and is believed at its second reading.
     # Counting noise moves a count above a few µg/m³ at every report, so two hours without a move mean a dead fan or a cache.
     return Quantity(
-        name, MICROGRAMS, 0.1, 0.0, high, 20.0, frozen_after_s=7200.0, still_steps=30, sentinels=(-1.0, 65535.0, 6553.5, 999.9), max_age_s=600.0
+        name,
+        MICROGRAMS,
+        0.1,
+        0.0,
+        high,
+        20.0,
+        frozen_after_s=7200.0,
+        still_steps=30,
+        sentinels=(-1.0, 65535.0, 6553.5, 999.9),
+        max_age_s=600.0,
     )
 
 
@@ -76,7 +85,9 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("hcho_ugm3", MICROGRAMS, 1.0, 0.0, 20_000.0, None, None, 0, (-1.0, 65535.0), 600.0),
         # Living rooms, sheds and freezers. -127 °C is
         # what drivers say where there is no sensor. A room cannot change by a degree a second; a sensor in a draught may.
-        Quantity("temperature", "°C", 0.01, -50.0, 125.0, 1.0, None, 0, (-127.0, 999.9, 6553.5, 65535.0), 1800.0),
+        Quantity(
+            "temperature", "°C", 0.01, -50.0, 125.0, 1.0, None, 0, (-127.0, 999.9, 6553.5, 65535.0), 1800.0
+        ),
         Quantity("humidity", "%", 0.01, 0.0, 100.0, 10.0, None, 0, (-1.0, 999.9, 65535.0), 1800.0),
         # Lowest and highest sea-level pressures on record are 870 and 1,085 hPa; at 4,000 m it is about 600.
         Quantity("pressure", "hPa", 0.01, 300.0, 1100.0, 10.0, None, 0, (-1.0, 65535.0), 3600.0),

@@ -96,7 +96,9 @@ def check(
     if value in quantity.sentinels:
         return Quality.BAD, "sentinel"
     if reading.unit != quantity.unit:
-        return (Quality.UNCERTAIN, "no unit") if reading.unit is None else (Quality.BAD, f"unit {reading.unit}")
+        return (
+            (Quality.UNCERTAIN, "no unit") if reading.unit is None else (Quality.BAD, f"unit {reading.unit}")
+        )
     if not quantity.low <= value <= quantity.high:
         return Quality.BAD, "out of range"
     if retained:
@@ -129,7 +131,13 @@ def _jumps(value: float, quantity: Quantity, previous: Heard, now: Instant) -> b
 
 
 def hear(
-    reading: Reading, channel: Channel, previous: Heard | None, now: Instant, *, retained: bool = False, resent: bool = False
+    reading: Reading,
+    channel: Channel,
+    previous: Heard | None,
+    now: Instant,
+    *,
+    retained: bool = False,
+    resent: bool = False,
 ) -> Heard:
     """Return what is remembered after `reading`. `resent`: a bridge repeated its whole cache, which refreshes nothing."""
     if resent and previous is not None:
@@ -139,7 +147,9 @@ def hear(
     now_ns = now.boottime_ns
     if previous is None:
         good = quality is Quality.GOOD
-        return Heard(now_ns, now_ns, value, quality, reason, now_ns if good else None, value if good else None)
+        return Heard(
+            now_ns, now_ns, value, quality, reason, now_ns if good else None, value if good else None
+        )
     changed_ns = previous.changed_ns if value == previous.value else now_ns
     if quality is Quality.GOOD:
         return Heard(now_ns, changed_ns, value, quality, None, now_ns, value)

@@ -35,7 +35,8 @@ def pack(state: State) -> bytes:
 
 def unpack(blob: bytes, state: State) -> State:
     """Return `state` with the senses of `blob`, where appliance and channel are still the same. A blob that can't be read
-    gives the state as it is: senses are heard again."""
+    gives the state as it is: senses are heard again.
+    """
     try:
         packed = _DECODE(blob)
     except msgspec.MsgspecError:
@@ -44,7 +45,9 @@ def unpack(blob: bytes, state: State) -> State:
     for name, appliance in state.appliances.items():
         kept = packed.get(name, {})
         senses = {
-            channel: Sense(sense.channel, found.sources, found.window) if (found := _same(kept.get(channel), sense)) is not None else sense
+            channel: Sense(sense.channel, found.sources, found.window)
+            if (found := _same(kept.get(channel), sense)) is not None
+            else sense
             for channel, sense in appliance.senses.items()
         }
         appliances[name] = replace(appliance, senses=senses)
@@ -52,14 +55,20 @@ def unpack(blob: bytes, state: State) -> State:
 
 
 def rehear(
-    state: State, routes: Mapping[tuple[str, str], tuple[tuple[str, str], ...]], heard: Iterable[tuple[Reading, Instant, bool]]
+    state: State,
+    routes: Mapping[tuple[str, str], tuple[tuple[str, str], ...]],
+    heard: Iterable[tuple[Reading, Instant, bool]],
 ) -> State:
     """Return `state` after its senses heard `heard` (reading, when, retained) again, in order. Nothing is decided."""
     senses = {name: dict(appliance.senses) for name, appliance in state.appliances.items()}
     for reading, at, retained in heard:
         for name, channel in routes.get((reading.device, reading.metric), ()):
-            senses[name][channel] = senses[name][channel].hear(reading.device, reading, at, retained=retained, resent=False)
-    appliances = {name: replace(appliance, senses=senses[name]) for name, appliance in state.appliances.items()}
+            senses[name][channel] = senses[name][channel].hear(
+                reading.device, reading, at, retained=retained, resent=False
+            )
+    appliances = {
+        name: replace(appliance, senses=senses[name]) for name, appliance in state.appliances.items()
+    }
     return replace(state, appliances=appliances)
 
 
@@ -71,6 +80,9 @@ def _packed(appliance: ApplianceState) -> dict[str, PackedSense]:
 
 
 def _same(found: PackedSense | None, sense: Sense) -> PackedSense | None:
-    if found is None or (found.quantity, found.max_age_ns) != (sense.channel.quantity.name, sense.channel.max_age_ns):
+    if found is None or (found.quantity, found.max_age_ns) != (
+        sense.channel.quantity.name,
+        sense.channel.max_age_ns,
+    ):
         return None
     return found if found.window.resolution == sense.channel.quantity.resolution else None

@@ -46,7 +46,9 @@ class Rule(msgspec.Struct, frozen=True):
 
     def proposal(self, snapshot: Snapshot) -> Proposal:
         """Return what this rule wants, with the present values in its reason."""
-        return Proposal(self.at_least, self.at_most, self.authority, f"rule {self.id}", fill(self.because, snapshot))
+        return Proposal(
+            self.at_least, self.at_most, self.authority, f"rule {self.id}", fill(self.because, snapshot)
+        )
 
 
 class Conclusion(msgspec.Struct, frozen=True):

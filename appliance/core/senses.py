@@ -24,7 +24,9 @@ class Sense(msgspec.Struct, frozen=True):
         if len(self.sources) == 1:
             for heard in self.sources.values():
                 return known(heard, self.channel, now)
-        values = [value for heard in self.sources.values() if (value := known(heard, self.channel, now)) is not None]
+        values = [
+            value for heard in self.sources.values() if (value := known(heard, self.channel, now)) is not None
+        ]
         return median(values) if values else None
 
     def newest(self) -> Heard | None:
@@ -45,7 +47,9 @@ class Sense(msgspec.Struct, frozen=True):
         value = sense.value(now)
         if value is None:
             return sense
-        return Sense(self.channel, sense.sources, self.window.push(self.channel.quantity.steps(value), now.boottime_ns))
+        return Sense(
+            self.channel, sense.sources, self.window.push(self.channel.quantity.steps(value), now.boottime_ns)
+        )
 
 
 class Learned(msgspec.Struct, frozen=True, gc=False):

@@ -18,7 +18,9 @@ MAX_DEVICES = 1024
 class Fold:
     """The senses of a home while one wake-up's events are folded in. Reads the state, never alters it."""
 
-    def __init__(self, routes: Mapping[tuple[str, str], tuple[tuple[str, str], ...]], state: State, now: Instant) -> None:
+    def __init__(
+        self, routes: Mapping[tuple[str, str], tuple[tuple[str, str], ...]], state: State, now: Instant
+    ) -> None:
         self._routes = routes
         self._state = state
         self._now = now
@@ -32,7 +34,9 @@ class Fold:
 
     def due(self) -> list[str]:
         """Return the appliances that a tick concerns: those that wanted to be woken by now, at the latest as new bins open."""
-        return [name for name, state in self._state.appliances.items() if state.wake_ns <= self._now.boottime_ns]
+        return [
+            name for name, state in self._state.appliances.items() if state.wake_ns <= self._now.boottime_ns
+        ]
 
     def hear(self, event: ReadingArrived) -> dict[str, frozenset[str]]:
         """Fold one message in; return for each appliance that it concerns the channels that heard something."""
@@ -46,7 +50,9 @@ class Fold:
                 resent = self._resent(event)
             for appliance, channel in routes:
                 senses = self.current(appliance)
-                sense = senses[channel].hear(event.device, reading, self._now, retained=event.retained, resent=resent)
+                sense = senses[channel].hear(
+                    event.device, reading, self._now, retained=event.retained, resent=resent
+                )
                 self.senses[appliance] = {**senses, channel: sense}
                 concerned.setdefault(appliance, set()).add(channel)
             heard = sense.sources[event.device]
@@ -55,7 +61,8 @@ class Fold:
 
     def _resent(self, event: ReadingArrived) -> bool:
         """Return whether a bridge only repeated its cache: everything measured is unchanged, and the device's own stamp did
-        not advance, or a command of ours or the link's return explains the message. Such a message refreshes nothing."""
+        not advance, or a command of ours or the link's return explains the message. Such a message refreshes nothing.
+        """
         before = self.devices.get(event.device)
         values = {reading.metric: reading.value for reading in event.readings}
         told_ns = None if before is None else before.told_ns

@@ -37,8 +37,8 @@ class Bin(msgspec.Struct, frozen=True, gc=False, array_like=True):
             self.index,
             self.count + 1,
             self.total + steps,
-            steps if steps < self.least else self.least,
-            steps if steps > self.greatest else self.greatest,
+            min(self.least, steps),
+            max(self.greatest, steps),
             steps,
         )
 
@@ -69,11 +69,17 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
         fine, open_fine = self.fine, self.open_fine
         if open_fine is not None and index <= open_fine.index:
             # The ordinary case: only the open bins change.
-            coarse, open_coarse = _push(self.coarse, self.open_coarse, steps, boottime_ns // COARSE_NS, COARSE_BINS)
+            coarse, open_coarse = _push(
+                self.coarse, self.open_coarse, steps, boottime_ns // COARSE_NS, COARSE_BINS
+            )
             last_ns = boottime_ns if self.last_ns is None or boottime_ns > self.last_ns else self.last_ns
-            return Window(self.max_age_ns, self.resolution, last_ns, fine, open_fine.add(steps), coarse, open_coarse)
+            return Window(
+                self.max_age_ns, self.resolution, last_ns, fine, open_fine.add(steps), coarse, open_coarse
+            )
         fine, open_fine = _push(fine, open_fine, steps, index, FINE_BINS)
-        coarse, open_coarse = _push(self.coarse, self.open_coarse, steps, boottime_ns // COARSE_NS, COARSE_BINS)
+        coarse, open_coarse = _push(
+            self.coarse, self.open_coarse, steps, boottime_ns // COARSE_NS, COARSE_BINS
+        )
         return Window(self.max_age_ns, self.resolution, boottime_ns, fine, open_fine, coarse, open_coarse)
 
     def heard_since_ns(self) -> int | None:
@@ -84,7 +90,9 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
     def series(self, now_ns: int, span_ns: int) -> list[float | None]:
         """Return the bins' means over the span, oldest first, in the channel's unit; None where a bin is unknown."""
         return [
-            None if known is None else (known.total / known.count if known.index == index else known.last) * self.resolution
+            None
+            if known is None
+            else (known.total / known.count if known.index == index else known.last) * self.resolution
             for index, known in self._bins(now_ns, span_ns)
         ]
 
@@ -144,7 +152,7 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
                 steps.append(known.least if least else known.greatest)
         if newest is None or (whole and unknown):
             return None
-        return (min(steps) if least else max(steps)) * self.resolution
+        return float(min(steps) if least else max(steps)) * self.resolution
 
     def _bins(self, now_ns: int, span_ns: int) -> Iterator[tuple[int, Bin | None]]:
         """Yield (index, the bin that tells its value or None) for each whole bin of the span, oldest first."""
@@ -171,7 +179,8 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
 
     def _holds(self, before: Bin, index: int, width: int) -> bool:
         """Return whether the last value of `before` still stands at the start of bin `index`. Its exact time is known of
-        the newest value only; of an older bin it is taken to be the bin's end, the latest it can have been."""
+        the newest value only; of an older bin it is taken to be the bin's end, the latest it can have been.
+        """
         newest = self.open_fine
         heard_ns = (before.index + 1) * width
         if newest is not None and self.last_ns is not None and self.last_ns // width == before.index:
@@ -182,7 +191,7 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
 def _at(closed: tuple[Bin, ...], open_bin: Bin | None, position: int) -> Bin:
     if position < len(closed):
         return closed[position]
-    assert open_bin is not None  # noqa: S101  position is below the number of stored bins
+    assert open_bin is not None
     return open_bin
 
 
@@ -195,5 +204,9 @@ def _push(
         return closed, open_bin.add(steps)
     # Bins older than the window are let go as the next one closes; one older is kept, whose value the first may hold.
     oldest = index - most - 1
-    kept = closed if not closed or closed[0].index >= oldest else tuple(bin_ for bin_ in closed if bin_.index >= oldest)
+    kept = (
+        closed
+        if not closed or closed[0].index >= oldest
+        else tuple(bin_ for bin_ in closed if bin_.index >= oldest)
+    )
     return (*kept, open_bin), Bin(index, 1, steps, steps, steps, steps)

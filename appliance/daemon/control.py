@@ -23,7 +23,9 @@ LONGEST_NAP_S = 5.0
 class Control:
     """The control loop's state between turns, and its counters."""
 
-    def __init__(self, controller: Controller, intake: Intake, performer: Performer, clock: SystemClock) -> None:
+    def __init__(
+        self, controller: Controller, intake: Intake, performer: Performer, clock: SystemClock
+    ) -> None:
         self.controller = controller
         self.intake = intake
         self.performer = performer
@@ -58,7 +60,11 @@ class Control:
         """Hand the controller its ticks, and feed the watchdog after each full cycle. Runs until cancelled."""
         while True:
             self._armed_ns = self.controller.wake_at()
-            nap = min(max(self.clock.seconds_until(self._armed_ns), 0.0), LONGEST_NAP_S, (systemd.watchdog_s or 60.0) / 3)
+            nap = min(
+                max(self.clock.seconds_until(self._armed_ns), 0.0),
+                LONGEST_NAP_S,
+                (systemd.watchdog_s or 60.0) / 3,
+            )
             self._sooner.clear()
             try:
                 async with asyncio.timeout(nap):

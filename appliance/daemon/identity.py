@@ -45,13 +45,17 @@ def password(file: str | None, folder: Path) -> str | None:
             raise ConfigError(f"{path}: others may read this password", hint=f"chmod 600 {path}")
         return path.read_text(encoding="utf-8").split("\n", 1)[0].strip()
     except OSError as broken:
-        raise ConfigError(f"mqtt.password_file: {path}: {broken.strerror}", hint="write the password into it, mode 0600") from None
+        raise ConfigError(
+            f"mqtt.password_file: {path}: {broken.strerror}", hint="write the password into it, mode 0600"
+        ) from None
 
 
 def _kept(path: Path, make: Callable[[], str]) -> str:
     """Return what the file holds; make it where it is missing. Two starts at once agree, since creation is exclusive."""
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+        with os.fdopen(
+            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii"
+        ) as file:
             made = make()
             file.write(made + "\n")
             return made

@@ -9,7 +9,17 @@ from collections.abc import Callable, Iterable, Mapping
 
 from appliance.adapters.store import Store
 from appliance.core.clock import Instant
-from appliance.core.events import AskState, Decision, Effect, Keep, Notify, Record, Remember, Repeat, SendCommand
+from appliance.core.events import (
+    AskState,
+    Decision,
+    Effect,
+    Keep,
+    Notify,
+    Record,
+    Remember,
+    Repeat,
+    SendCommand,
+)
 from appliance.core.payloads.message import Dialect, Message
 from appliance.errors import ApplianceError
 
@@ -37,9 +47,7 @@ class Performer:
         """Carry out one effect."""
         match effect:
             case Keep(reading, quality, reason, retained):
-                self._store.reading(
-                    reading.device, reading.metric, reading.value, reading.unit, quality, reason, retained=retained, at=now
-                )
+                self._store.reading(reading, quality, reason, retained=retained, at=now)
             case Repeat(decision_id=decision_id):
                 self._store.repeat(decision_id, now)
             case Record(decision):

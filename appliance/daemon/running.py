@@ -30,6 +30,7 @@ from appliance.daemon import identity
 from appliance.daemon.control import Control
 from appliance.daemon.models import load_models
 from appliance.daemon.performing import Performer
+from appliance.daemon.views import Views
 from appliance.errors import ApplianceError, ConfigError, StoreError
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,9 @@ async def run(
     clock = clock or SystemClock()
     specs = appliances(loaded)
     if not specs:
-        raise ConfigError("no appliance is configured", hint="add a section [appliances.NAME]; see docs/configuration.md")
+        raise ConfigError(
+            "no appliance is configured", hint="add a section [appliances.NAME]; see docs/configuration.md"
+        )
     spoken = dialects(settings)
     for spec in specs:
         if spec.actuator.device.partition("/")[0] not in {dialect.name for dialect in spoken}:
@@ -79,20 +82,25 @@ async def run(
     folder = identity.state_folder(loaded)
     held = lock(folder)
     broker = _broker(loaded)
-    store = Store(folder, clock, Limits(settings.store.decisions_days, settings.store.readings_days, settings.store.max_mb), batch_s=BATCH_S / clock.speed)
+    store = Store(
+        folder,
+        clock,
+        Limits(settings.store.decisions_days, settings.store.readings_days, settings.store.max_mb),
+        batch_s=BATCH_S / clock.speed,
+    )
     systemd = Systemd()
     try:
         restored = store.start()
         classifiers, missing = load_models(specs)
         home = Home(specs, classifiers, ZoneInfo(settings.home.timezone), observe=observe)
         now = clock()
-        state = _senses_back(home, home.at_start(restored.memories, now, next_id=restored.next_id), store, now)
+        state = _senses_back(
+            home, home.at_start(restored.memories, now, next_id=restored.next_id), store, now
+        )
         loop = asyncio.get_running_loop()
-        performer = Performer(lambda topic, payload: link.publish(topic, payload), spoken, store)
+        performer = Performer(lambda topic, payload: link.publish(topic, payload), spoken, store)  # noqa: PLW0108  made later
         performer.observers.extend(observers)
         control = Control(Controller(home, state), Intake(Decoder(spoken)), performer, clock)
-        from appliance.daemon.views import Views  # noqa: PLC0415  it knows the store and the HTTP interface's values
-
         views = Views(control, store, missing, observe=observe)
         store.on_commit = views.on_commit
 
@@ -136,14 +144,17 @@ async def run(
         os.close(held)
 
 
-async def _look_around(control: Control, store: Store, views: "object", clock: SystemClock) -> None:
+async def _look_around(control: Control, store: Store, views: Views, clock: SystemClock) -> None:
     """Every second: tell listeners what changed; now and then keep the senses; end the process where the writer died."""
     since = 0.0
     while True:
         await asyncio.sleep(LOOK_AROUND_S)
-        views.tell_changes()  # type: ignore[attr-defined]
+        views.tell_changes()
         if not store.alive():
-            raise StoreError("the store's writer has died", hint="the service manager starts the daemon anew; report the log")
+            raise StoreError(
+                "the store's writer has died",
+                hint="the service manager starts the daemon anew; report the log",
+            )
         since += LOOK_AROUND_S
         if since >= SNAPSHOT_S:
             since = 0.0
@@ -151,7 +162,12 @@ async def _look_around(control: Control, store: Store, views: "object", clock: S
 
 
 async def _serve(
-    settings: Settings, folder: Path, control: Control, views: "object", systemd: Systemd, on_url: Callable[[str, str], None] | None
+    settings: Settings,
+    folder: Path,
+    control: Control,
+    views: Views,
+    systemd: Systemd,
+    on_url: Callable[[str, str], None] | None,
 ) -> None:
     """Serve the page, once control is up: the web stack is a third of the start, and nobody decides with it."""
     for _ in range(50):
@@ -166,7 +182,9 @@ async def _serve(
 
     token = identity.token(folder)
     names = (*settings.http.allowed_hosts, settings.http.host)
-    server = serve(create_app(views, token=token, allowed_hosts=names), settings.http.host, settings.http.port)  # type: ignore[arg-type]
+    server = serve(
+        create_app(views, token=token, allowed_hosts=names), settings.http.host, settings.http.port
+    )
     (folder / "url").write_text(server.url + "\n", encoding="ascii")
     log.info("the page is at %s", server.url)
     if on_url is not None:
@@ -197,11 +215,17 @@ def _broker(loaded: Loaded) -> ChildBroker | None:
 def _address(loaded: Loaded, folder: Path, broker: ChildBroker | None) -> Address:
     mqtt = loaded.settings.mqtt
     password = identity.password(mqtt.password_file, loaded.folder)
-    tls = None if mqtt.tls is None else Tls(mqtt.tls.ca_file, mqtt.tls.cert_file, mqtt.tls.key_file, mqtt.tls.insecure)
+    tls = (
+        None
+        if mqtt.tls is None
+        else Tls(mqtt.tls.ca_file, mqtt.tls.cert_file, mqtt.tls.key_file, mqtt.tls.insecure)
+    )
     if tls is not None:
         tls.context()  # a bad file is the operator's, and known before anything is connected
     host, port = (mqtt.host, mqtt.port) if broker is None else ("127.0.0.1", broker.port)
-    return Address(host, port, identity.client_id(folder, mqtt.client_id), mqtt.username, password, tls, mqtt.keepalive_s)
+    return Address(
+        host, port, identity.client_id(folder, mqtt.client_id), mqtt.username, password, tls, mqtt.keepalive_s
+    )
 
 
 def _senses_back(home: Home, state: State, store: Store, now: Instant) -> State:

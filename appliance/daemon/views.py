@@ -6,9 +6,17 @@ Never in here: deciding, or how an answer is spelt. What is shown of decisions i
 import asyncio
 from collections.abc import Sequence
 from time import monotonic
+from typing import Literal
 
 from appliance import __version__
-from appliance.adapters.http.feed import ApplianceChanged, DecisionMade, Feed, HealthChanged, ReadingSeen, Subscription
+from appliance.adapters.http.feed import (
+    ApplianceChanged,
+    DecisionMade,
+    Feed,
+    HealthChanged,
+    ReadingSeen,
+    Subscription,
+)
 from appliance.adapters.http.port import (
     ApplianceView,
     DecisionFilter,
@@ -25,11 +33,10 @@ from appliance.adapters.http.port import (
 from appliance.adapters.store import Kept, Store
 from appliance.core import deciding, overrides
 from appliance.core.clock import SECOND, Instant
-from appliance.core.events import Input, PersonSpoke
+from appliance.core.events import PersonSpoke
 from appliance.core.explain import inputs, lines, sentence
 from appliance.core.profile import Appliance
 from appliance.core.quantities import convert
-from appliance.core.readings import Quality
 from appliance.core.snapshot import Snapshot
 from appliance.core.state import ApplianceState
 from appliance.daemon.control import Control
@@ -43,7 +50,9 @@ QUALITIES = {0: "good", 1: "uncertain", 2: "bad"}
 class Views:
     """One home, as the HTTP interface asks for it. Lives on the control loop; the methods marked *thread* don't touch it."""
 
-    def __init__(self, control: Control, store: Store, missing_models: dict[str, str], *, observe: bool) -> None:
+    def __init__(
+        self, control: Control, store: Store, missing_models: dict[str, str], *, observe: bool
+    ) -> None:
         self._control = control
         self._store = store
         self._missing = missing_models
@@ -75,7 +84,9 @@ class Views:
         if state.last is None:
             return WhyView(appliance, "Nothing has been decided yet.", (), None)
         now_inputs = inputs(self._snapshot(self._control.controller.home.appliances[appliance], state))
-        return WhyView(appliance, sentence(state.last), lines(state.last, now_inputs), self._decision_view(state))
+        return WhyView(
+            appliance, sentence(state.last), lines(state.last, now_inputs), self._decision_view(state)
+        )
 
     def decisions(self, which: DecisionFilter, before_id: int | None, limit: int) -> Sequence[DecisionView]:
         """*thread*: return decisions, the newest first; from the ring where there is no disk."""
@@ -85,7 +96,9 @@ class Views:
                 before_id=before_id, limit=limit,
             )  # fmt: skip
         else:
-            found = [kept for kept in reversed(self._store.ring()) if _matches(kept, which, before_id)][:limit]
+            found = [kept for kept in reversed(self._store.ring()) if _matches(kept, which, before_id)][
+                :limit
+            ]
         return [_view(kept) for kept in found]
 
     def decision(self, decision_id: int) -> DecisionView | None:
@@ -95,7 +108,9 @@ class Views:
             kept = self._store.queries.decision(decision_id)
         return None if kept is None else _view(kept)
 
-    def readings(self, appliance: str, channel: str, since_ns: int, until_ns: int, points: int) -> SeriesView | None:
+    def readings(
+        self, appliance: str, channel: str, since_ns: int, until_ns: int, points: int
+    ) -> SeriesView | None:
         """*thread*: return the history of one channel; of several sources the first."""
         spec = self._control.controller.home.appliances.get(appliance)
         source = None if spec is None else next((one for one in spec.sources if one[2] == channel), None)
@@ -105,10 +120,15 @@ class Views:
         if source is None:
             return SeriesView(appliance, channel, unit, ())
         found = self._store.queries.readings(source[0], source[1], since_ns, until_ns, points)
-        shown = [PointView(point.wall_ns, point.value, point.low, point.high, QUALITIES.get(point.quality, "unknown")) for point in found]
+        shown = [
+            PointView(
+                point.wall_ns, point.value, point.low, point.high, QUALITIES.get(point.quality, "unknown")
+            )
+            for point in found
+        ]
         # What waits for its batch is as true as what is on disk.
         shown += [
-            PointView(wall_ns, value if quality == 0 else None, *((value, value) if quality == 0 and not isinstance(value, str) else (None, None)), QUALITIES[quality])
+            _point(wall_ns, value, quality)
             for wall_ns, value, quality in self._store.waiting(source[0], source[1])[-points:]
             if since_ns <= wall_ns < until_ns
         ]
@@ -124,9 +144,15 @@ class Views:
             channel = spec.channels.get(supposed.channel)
             if channel is None:
                 raise Malformed(
-                    f"{appliance} measures no {supposed.channel!r}", hint=f"its channels are: {', '.join(spec.channels)}", reason="channel"
+                    f"{appliance} measures no {supposed.channel!r}",
+                    hint=f"its channels are: {', '.join(spec.channels)}",
+                    reason="channel",
                 )
-            value = None if isinstance(supposed.value, str) else convert(supposed.value, supposed.unit or channel.quantity.unit, channel.quantity)
+            value = (
+                None
+                if isinstance(supposed.value, str)
+                else convert(supposed.value, supposed.unit or channel.quantity.unit, channel.quantity)
+            )
             if value is None:
                 raise Malformed(
                     f"{supposed.channel}: {supposed.value!r} {supposed.unit or ''} is no {channel.quantity.name}",
@@ -141,11 +167,16 @@ class Views:
         """Let a person decide; return when that is committed, or known to stay unrecorded."""
         if for_s is not None and not 0 < for_s * SECOND <= overrides.LONGEST_NS:
             raise ConfigError(f"for_s = {for_s} is out of bounds", hint="give 1 second to 24 hours")
-        self._control.turn([PersonSpoke(appliance, action, by, None if for_s is None else for_s * SECOND)], self._control.clock())
+        self._control.turn(
+            [PersonSpoke(appliance, action, by, None if for_s is None else for_s * SECOND)],
+            self._control.clock(),
+        )
         recorded = await self._committed()
         override = self._control.controller.state.appliances[appliance].memory.override
         if override is None:
-            raise ConfigError(f"{appliance} has no action {action!r}", hint="choose one of its actions or modes")
+            raise ConfigError(
+                f"{appliance} has no action {action!r}", hint="choose one of its actions or modes"
+            )
         return OverrideView(override, recorded)
 
     async def clear_override(self, appliance: str, by: str) -> bool:
@@ -159,18 +190,42 @@ class Views:
         store = self._store.health()
         turning = control.last_tick_s is not None and monotonic() - control.last_tick_s < STALE_S
         parts = [
-            PartView("control", "ok" if turning else "down", None if turning else "the control loop does not go round"),
-            PartView("broker", "ok" if control.connected else "down", None if control.connected else self.why_no_link),
+            PartView(
+                "control",
+                "ok" if turning else "down",
+                None if turning else "the control loop does not go round",
+            ),
+            PartView(
+                "broker",
+                "ok" if control.connected else "down",
+                None if control.connected else self.why_no_link,
+            ),
             PartView("store", "ok" if store.reason is None else "degraded", store.reason),
         ]
-        parts += [PartView(f"model {name}", "degraded", f"rules and fallback decide: {why}") for name, why in self._missing.items()]
-        faults = [state for state in control.controller.state.appliances.values() if state.flight is not None and state.flight.faulted]
+        parts += [
+            PartView(f"model {name}", "degraded", f"rules and fallback decide: {why}")
+            for name, why in self._missing.items()
+        ]
+        faults = [
+            state
+            for state in control.controller.state.appliances.values()
+            if state.flight is not None and state.flight.faulted
+        ]
         if faults:
             parts.append(PartView("devices", "degraded", f"{len(faults)} will not obey"))
         if self._observe:
             parts.append(PartView("observe", "ok", "decides and records, commands nothing"))
-        status = "failing" if not turning else "ok" if all(part.state == "ok" for part in parts) else "degraded"
-        return HealthView(status, control.connected and turning, __version__, round(monotonic() - self._began, 3), control.clock(), tuple(parts))
+        status: Literal["ok", "degraded", "failing"] = (
+            "failing" if not turning else "ok" if all(part.state == "ok" for part in parts) else "degraded"
+        )
+        return HealthView(
+            status,
+            control.connected and turning,
+            __version__,
+            round(monotonic() - self._began, 3),
+            control.clock(),
+            tuple(parts),
+        )
 
     def metrics(self) -> Sequence[MetricView]:
         """Return the counters and gauges of all rooms."""
@@ -178,7 +233,9 @@ class Views:
         counts = control.performer.counts
 
         def one(name: str, kind: str, what: str, value: float) -> MetricView:
-            return MetricView(f"appliance_{name}", "counter" if kind == "counter" else "gauge", what, (({}, float(value)),))
+            return MetricView(
+                f"appliance_{name}", "counter" if kind == "counter" else "gauge", what, (({}, float(value)),)
+            )
 
         return [
             one("messages_total", "counter", "Messages heard.", control.intake.messages),
@@ -251,7 +308,10 @@ class Views:
             if not waiting.done():
                 waiting.set_result(error is None)
 
-        self._store.confirm(lambda error: self._loop.call_soon_threadsafe(settle, error))
+        def done(error: Exception | None) -> None:
+            self._loop.call_soon_threadsafe(settle, error)
+
+        self._store.confirm(done)
         try:
             async with asyncio.timeout(5):
                 return await waiting
@@ -294,6 +354,12 @@ class Views:
             return None
         kept = self._store.kept(state.last.id)
         return DecisionView(state.last, 1, state.last.at, recorded=False) if kept is None else _view(kept)
+
+
+def _point(wall_ns: int, value: float | str, quality: int) -> PointView:
+    good = value if quality == Quality.GOOD else None
+    number = None if isinstance(good, str) else good
+    return PointView(wall_ns, good, number, number, QUALITIES[quality])
 
 
 def _view(kept: Kept) -> DecisionView:

@@ -67,7 +67,8 @@ def folder() -> Path:
     named = os.environ.get(VARIABLE)
     if not named or not Path(named).is_dir():
         raise LearnError(
-            f"${VARIABLE} {'names no folder: ' + named if named else 'is not set'}", hint=f"set it to a folder with the files from {SOURCE}"
+            f"${VARIABLE} {'names no folder: ' + named if named else 'is not set'}",
+            hint=f"set it to a folder with the files from {SOURCE}",
         )
     return Path(named)
 
@@ -91,7 +92,9 @@ def read(name: str) -> bytes:
     except OSError as broken:
         raise LearnError(f"{path}: {broken.strerror}", hint=f"get it from {SOURCE}") from None
     if hashlib.sha256(content).hexdigest() != DIGESTS[name]:
-        raise LearnError(f"{path}: another digest than expected, so other data", hint=f"get it anew from {SOURCE}")
+        raise LearnError(
+            f"{path}: another digest than expected, so other data", hint=f"get it anew from {SOURCE}"
+        )
     return content
 
 
@@ -105,7 +108,13 @@ def rows(name: str) -> list[Row]:
         cells = dict(zip(header, line, strict=True))
         at = datetime.fromisoformat(cells["date"]).replace(tzinfo=UTC)
         found.append(
-            Row(int(at.timestamp()) * SECOND, float(cells["CO2"]), float(cells["Temperature"]), float(cells["Humidity"]), cells["Occupancy"] == "1")
+            Row(
+                int(at.timestamp()) * SECOND,
+                float(cells["CO2"]),
+                float(cells["Temperature"]),
+                float(cells["Humidity"]),
+                cells["Occupancy"] == "1",
+            )
         )
     return found
 
@@ -116,5 +125,13 @@ def published() -> list[Published]:
     for line in csv.DictReader(io.StringIO(read(PUBLISHED).decode("utf-8"))):
         # Each formula takes all columns but those that it subtracts.
         light = "-light" not in line["formula"].lower()
-        found.append(Published(line["model"], float(line["test1_acc"]), float(line["test2_acc"]), line["uses_time"] == "True", light))
+        found.append(
+            Published(
+                line["model"],
+                float(line["test1_acc"]),
+                float(line["test2_acc"]),
+                line["uses_time"] == "True",
+                light,
+            )
+        )
     return found

@@ -22,7 +22,9 @@ class Layer(msgspec.Struct, frozen=True):
     bias: NDArray[np.float64]
 
 
-def to_onnx(mean: NDArray[np.float64], scale: NDArray[np.float64], layers: Sequence[Layer], temperature: float) -> bytes:
+def to_onnx(
+    mean: NDArray[np.float64], scale: NDArray[np.float64], layers: Sequence[Layer], temperature: float
+) -> bytes:
     """Return a model that takes features (N, F) as they are, and gives calibrated probabilities (N, L)."""
     nodes, initializers = [], []
     before = "features"
@@ -36,14 +38,23 @@ def to_onnx(mean: NDArray[np.float64], scale: NDArray[np.float64], layers: Seque
             before = f"a{number}"
     nodes.append(helper.make_node("Softmax", [before], ["probabilities"], axis=1))
     inputs = [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", layers[0].weights.shape[0]])]
-    outputs = [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", layers[-1].weights.shape[1]])]
+    outputs = [
+        helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", layers[-1].weights.shape[1]])
+    ]
     graph = helper.make_graph(nodes, "classifier", inputs, outputs, initializers)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="appliance")
+    model = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="appliance",
+    )
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def folded(mean: NDArray[np.float64], scale: NDArray[np.float64], layers: Sequence[Layer], temperature: float) -> list[Layer]:
+def folded(
+    mean: NDArray[np.float64], scale: NDArray[np.float64], layers: Sequence[Layer], temperature: float
+) -> list[Layer]:
     """Return the layers with the scaling in the first and the temperature in the last: nothing is left to compute beside them."""
     first = Layer(layers[0].weights / scale[:, None], layers[0].bias - (mean / scale) @ layers[0].weights)
     whole = [first, *layers[1:]]
@@ -51,7 +62,11 @@ def folded(mean: NDArray[np.float64], scale: NDArray[np.float64], layers: Sequen
 
 
 def predict(
-    mean: NDArray[np.float64], scale: NDArray[np.float64], layers: Sequence[Layer], temperature: float, rows: NDArray[np.float32]
+    mean: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    layers: Sequence[Layer],
+    temperature: float,
+    rows: NDArray[np.float32],
 ) -> NDArray[np.float32]:
     """Return what the exported model gives for `rows` (N, F), computed apart from it: the golden rows are checked by this."""
     values = rows.astype(np.float64)
@@ -61,4 +76,5 @@ def predict(
         if number < len(dense) - 1:
             values = np.maximum(values, 0.0)
     grown = np.exp(values - values.max(axis=1, keepdims=True))
-    return (grown / grown.sum(axis=1, keepdims=True)).astype(np.float32)
+    said: NDArray[np.float32] = (grown / grown.sum(axis=1, keepdims=True)).astype(np.float32)
+    return said

@@ -25,7 +25,10 @@ def matrix(rows: Sequence[Row], spec: FeatureSpec) -> NDArray[np.float32]:
     Times of day are the data's own local ones.
     """
     channels = {name: Channel.of(name, QUANTITIES[name]) for name in CHANNELS}
-    windows = {name: Window.empty(channel.max_age_ns, channel.quantity.resolution) for name, channel in channels.items()}
+    windows = {
+        name: Window.empty(channel.max_age_ns, channel.quantity.resolution)
+        for name, channel in channels.items()
+    }
     table = np.empty((len(rows), len(spec.features)), dtype=np.float32)
     for number, row in enumerate(rows):
         for name in CHANNELS:

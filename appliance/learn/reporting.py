@@ -51,23 +51,40 @@ def report(folder: Path, classifier: Classifier, bundle: Bundle) -> Report:
         ours = score(said, labels, bundle.card.threshold)
         lines[0].scores[test] = (ours.accuracy, ours.macro_f1, ours.sure)
         worst[test] = _worst_day(table, said, labels)
-    lines.append(_rule("always “nobody” (the majority)", tests, lambda table: np.zeros(len(table), dtype=np.int64)))
-    lines.append(_rule(f"CO2 above {limit:.0f} ppm (tuned on the training days)", tests, lambda table: _above(table, limit)))
+    lines.append(
+        _rule("always “nobody” (the majority)", tests, lambda table: np.zeros(len(table), dtype=np.int64))
+    )
+    lines.append(
+        _rule(
+            f"CO2 above {limit:.0f} ppm (tuned on the training days)",
+            tests,
+            lambda table: _above(table, limit),
+        )
+    )
     without_light = [one for one in published() if not one.uses_light]
     for with_time in (False, True):
         some = [one for one in without_light if one.uses_time is with_time]
         label = "with the time of day" if with_time else "without the time of day"
         best = max(some, key=lambda one: min(one.test_1, one.test_2))
-        lines.append(Line(f"published, no light, {label}: best on its worse test ({best.model})", _pair(best.test_1, best.test_2)))
+        lines.append(
+            Line(
+                f"published, no light, {label}: best on its worse test ({best.model})",
+                _pair(best.test_1, best.test_2),
+            )
+        )
         middle = _pair(median(one.test_1 for one in some), median(one.test_2 for one in some))
         lines.append(Line(f"published, no light, {label}: median of {len(some)}", middle))
     for model in ("ModelCART_NO_LIGHT_b", "ModelRF_noLight"):
         named = next(one for one in without_light if one.model == model)
         lines.append(Line(f"published: {model}", _pair(named.test_1, named.test_2)))
-    made = Report(bundle.card.name, bundle.digest, tuple(lines), worst, {file: DIGESTS[file] for file in TESTS.values()})
+    made = Report(
+        bundle.card.name, bundle.digest, tuple(lines), worst, {file: DIGESTS[file] for file in TESTS.values()}
+    )
     (folder / "report.md").write_text(as_markdown(made, bundle), encoding="utf-8")
     record = {"opened_at": datetime.now(UTC).isoformat(timespec="seconds"), **msgspec.to_builtins(made)}
-    (folder / "report.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "report.json").write_text(
+        json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
     return made
 
 
@@ -80,7 +97,9 @@ def as_markdown(made: Report, bundle: Bundle) -> str:
         f"{card.architecture}; {bundle.manifest.files['model.onnx'].size} bytes of ONNX, sha256 `{made.digest}`.",
         f"{card.split}. {card.calibration}. Sure from a top probability of {card.threshold}.",
         "",
-        "| model | " + " | ".join(f"{test}: accuracy | {test}: macro F1 | {test}: sure" for test in TESTS) + " |",
+        "| model | "
+        + " | ".join(f"{test}: accuracy | {test}: macro F1 | {test}: sure" for test in TESTS)
+        + " |",
         "|---|" + "---|" * 3 * len(TESTS),
     ]
     for line in made.lines:
@@ -111,7 +130,9 @@ def _pair(test_1: float, test_2: float) -> dict[str, tuple[float, float | None, 
     return {"test 1": (test_1, None, None), "test 2": (test_2, None, None)}
 
 
-def _rule(model: str, tests: dict[str, list[Row]], says: Callable[[Sequence[Row]], NDArray[np.int64]]) -> Line:
+def _rule(
+    model: str, tests: dict[str, list[Row]], says: Callable[[Sequence[Row]], NDArray[np.int64]]
+) -> Line:
     scores: dict[str, tuple[float, float | None, float | None]] = {}
     for test, table in tests.items():
         said = says(table)
@@ -142,5 +163,3 @@ def _worst_day(table: Sequence[Row], said: NDArray[np.float64], labels: NDArray[
     by_day = {day: float(right[days == day].mean()) for day in np.unique(days) if (days == day).sum() >= 60}
     day = min(by_day, key=lambda one: by_day[one])
     return f"{datetime.fromtimestamp(int(day) * 86_400, UTC):%Y-%m-%d} with accuracy {by_day[day]:.3f}"
-
-

@@ -15,7 +15,7 @@ from sklearn.metrics import f1_score, log_loss
 from sklearn.neural_network import MLPClassifier
 
 from appliance.bundle import Card, Manifest, Score, write_bundle
-from appliance.core.features import Feature, FeatureSpec
+from appliance.core.features import Feature, FeatureSpec, Kind
 from appliance.errors import LearnError
 from appliance.learn.data import TRAINING, rows
 from appliance.learn.export import Layer, predict, to_onnx
@@ -27,8 +27,10 @@ SURE_ACCURACY = 0.95
 GOLDEN_ROWS = 32
 
 
-def _features(*given: tuple[str, str, int]) -> tuple[Feature, ...]:
-    return tuple(Feature(f"{channel}_{kind}_{span // 60}min", kind, channel, span) for kind, channel, span in given)  # type: ignore[arg-type]
+def _features(*given: tuple[Kind, str, int]) -> tuple[Feature, ...]:
+    return tuple(
+        Feature(f"{channel}_{kind}_{span // 60}min", kind, channel, span) for kind, channel, span in given
+    )
 
 
 # The sets that are tried. All are relative to the room itself, or slopes: levels and times of day tell one office from
@@ -40,7 +42,9 @@ _RELATIVE = _features(
 _SLOPES = _features(
     ("slope", "co2", 900), ("slope", "co2", 3600), ("slope", "temperature", 1800), ("slope", "humidity", 900), ("spread", "co2", 600)
 )  # fmt: skip
-_DAY = _features(("above_low", "co2", 86_400), ("above_low", "temperature", 86_400), ("spread", "humidity", 600))
+_DAY = _features(
+    ("above_low", "co2", 86_400), ("above_low", "temperature", 86_400), ("spread", "humidity", 600)
+)
 CANDIDATES: dict[str, tuple[Feature, ...]] = {
     "co2": _CO2,
     "relative": _RELATIVE,
@@ -129,7 +133,9 @@ def train(name: str, folder: Path, *, seed: int = 0) -> Summary:
         not_for="safety, security, attendance, or any room where somebody's absence is relied on: it saw one office in one winter",
         seed=seed,
     )
-    manifest = write_bundle(folder, model, card, golden, predict(fitted.mean, fitted.scale, fitted.layers, temperature, golden))
+    manifest = write_bundle(
+        folder, model, card, golden, predict(fitted.mean, fitted.scale, fitted.layers, temperature, golden)
+    )
     return Summary(card, manifest, tuple(trials))
 
 
@@ -138,28 +144,52 @@ def score(probabilities: NDArray[np.float64], labels: NDArray[np.int64], thresho
     filled = np.nan_to_num(probabilities, nan=-1.0)
     said = np.where(np.isfinite(probabilities).all(axis=1), filled.argmax(axis=1), 0)
     sure = float((filled.max(axis=1) >= threshold).mean())
-    return Score(round(float((said == labels).mean()), 4), round(float(f1_score(labels, said, average="macro")), 4), len(labels), round(sure, 4))
+    return Score(
+        round(float((said == labels).mean()), 4),
+        round(float(f1_score(labels, said, average="macro")), 4),
+        len(labels),
+        round(sure, 4),
+    )
 
 
 def _held_out(
-    columns: NDArray[np.float32], labels: NDArray[np.int64], days: NDArray[np.int64], fit: "Callable[..., _Fit]", seed: int
+    columns: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    days: NDArray[np.int64],
+    fit: "Callable[..., _Fit]",
+    seed: int,
 ) -> NDArray[np.float64]:
     """Return for each row the logit of a model that has not seen its day."""
     logits = np.empty(len(labels))
     for day in np.unique(days):
         held = days == day
         fitted = fit(columns[~held], labels[~held], seed)
-        probability = predict(fitted.mean, fitted.scale, fitted.layers, 1.0, columns[held])[:, 1].astype(np.float64)
+        probability = predict(fitted.mean, fitted.scale, fitted.layers, 1.0, columns[held])[:, 1].astype(
+            np.float64
+        )
         clipped = np.clip(probability, 1e-6, 1 - 1e-6)
         logits[held] = np.log(clipped / (1 - clipped))
     return logits
 
 
-def _trial(features: str, architecture: str, logits: NDArray[np.float64], labels: NDArray[np.int64], days: NDArray[np.int64]) -> Trial:
+def _trial(
+    features: str,
+    architecture: str,
+    logits: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    days: NDArray[np.int64],
+) -> Trial:
     said = logits > 0
     worst = min(float((said[days == day] == labels[days == day]).mean()) for day in np.unique(days))
     loss = float(log_loss(labels, np.clip(_sigmoid(logits), 1e-6, 1 - 1e-6)))
-    return Trial(features, architecture, loss, float((said == labels).mean()), float(f1_score(labels, said, average="macro")), worst)
+    return Trial(
+        features,
+        architecture,
+        loss,
+        float((said == labels).mean()),
+        float(f1_score(labels, said, average="macro")),
+        worst,
+    )
 
 
 def _logistic(columns: NDArray[np.float32], labels: NDArray[np.int64], seed: int) -> _Fit:
@@ -179,10 +209,17 @@ def _small_net(columns: NDArray[np.float32], labels: NDArray[np.int64], seed: in
         warnings.simplefilter("ignore")
         net.fit((columns - mean) / scale, labels)
     last = np.concatenate([np.zeros_like(net.coefs_[1]), net.coefs_[1]], axis=1)
-    return _Fit(mean, scale, [Layer(net.coefs_[0], net.intercepts_[0]), Layer(last, np.array([0.0, net.intercepts_[1][0]]))])
+    return _Fit(
+        mean,
+        scale,
+        [Layer(net.coefs_[0], net.intercepts_[0]), Layer(last, np.array([0.0, net.intercepts_[1][0]]))],
+    )
 
 
-ARCHITECTURES: dict[str, Callable[..., _Fit]] = {"logistic regression": _logistic, "net of 8 units": _small_net}
+ARCHITECTURES: dict[str, Callable[..., _Fit]] = {
+    "logistic regression": _logistic,
+    "net of 8 units": _small_net,
+}
 
 
 def _scaling(columns: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -200,18 +237,24 @@ def _sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
 def _temperature(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
     """Return by what to divide the logits, so that the held-out log loss is least (Guo et al. 2017, temperature scaling)."""
     tried = np.geomspace(0.25, 8.0, 141)
-    losses = [log_loss(labels, np.clip(_sigmoid(logits / temperature), 1e-6, 1 - 1e-6)) for temperature in tried]
+    losses = [
+        log_loss(labels, np.clip(_sigmoid(logits / temperature), 1e-6, 1 - 1e-6)) for temperature in tried
+    ]
     return round(float(tried[int(np.argmin(losses))]), 4)
 
 
 def _threshold(somebody: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
     """Return the least top probability at which `SURE_ACCURACY` of the held-out rows are right, for each label alone: where
-    one label is rare, the common one's accuracy must not hide its errors."""
+    one label is rare, the common one's accuracy must not hide its errors.
+    """
     top = np.maximum(somebody, 1 - somebody)
     said = (somebody > 0.5).astype(int)
     for threshold in np.arange(0.50, 0.996, 0.005):
         sure = top >= threshold
-        right = [(labels[sure & (said == label)] == label).mean() if (sure & (said == label)).any() else 0.0 for label in (0, 1)]
+        right = [
+            (labels[sure & (said == label)] == label).mean() if (sure & (said == label)).any() else 0.0
+            for label in (0, 1)
+        ]
         if min(right) >= SURE_ACCURACY:
             return round(float(threshold), 3)
     return 0.995

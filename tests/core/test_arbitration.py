@@ -1,8 +1,7 @@
 """Arbitration: each test names the defect that it catches."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from appliance.core.arbitration import NARROWING, Authority, Ladder, Proposal, arbitrate
 
@@ -23,7 +22,9 @@ def situations(draw: st.DrawFn) -> tuple[Ladder, list[Proposal]]:
     for number in range(draw(st.integers(0, 8))):
         low = draw(st.integers(0, ladder.top))
         high = draw(st.integers(low, ladder.top))
-        proposals.append(Proposal(low, high, draw(st.sampled_from(AUTHORITIES)), f"voice {number}", "because"))
+        proposals.append(
+            Proposal(low, high, draw(st.sampled_from(AUTHORITIES)), f"voice {number}", "because")
+        )
     return ladder, proposals
 
 
@@ -105,15 +106,29 @@ LADDER = Ladder(ACTIONS, 0, 0)
 @pytest.mark.parametrize(
     ("proposals", "action", "decider"),
     [
-        pytest.param([Proposal(2, 4, Authority.RULE, "rule", ""), pin(0)], 2, "rule", id="a rule asks for at least medium"),
         pytest.param(
-            [Proposal(2, 4, Authority.RULE, "rule", ""), pin(0, Authority.MANUAL, "hand"), pin(0)], 0, "hand", id="a hand beats a rule"
+            [Proposal(2, 4, Authority.RULE, "rule", ""), pin(0)],
+            2,
+            "rule",
+            id="a rule asks for at least medium",
         ),
         pytest.param(
-            [pin(4, Authority.LIFE_SAFETY, "smoke"), pin(0, Authority.MINIMUM_OFF, "rest"), pin(0)], 4, "smoke", id="smoke beats a rest"
+            [Proposal(2, 4, Authority.RULE, "rule", ""), pin(0, Authority.MANUAL, "hand"), pin(0)],
+            0,
+            "hand",
+            id="a hand beats a rule",
         ),
         pytest.param(
-            [pin(0, Authority.MINIMUM_OFF, "rest"), pin(3, Authority.MANUAL, "hand"), pin(0)], 0, "rest", id="a rest beats a hand"
+            [pin(4, Authority.LIFE_SAFETY, "smoke"), pin(0, Authority.MINIMUM_OFF, "rest"), pin(0)],
+            4,
+            "smoke",
+            id="smoke beats a rest",
+        ),
+        pytest.param(
+            [pin(0, Authority.MINIMUM_OFF, "rest"), pin(3, Authority.MANUAL, "hand"), pin(0)],
+            0,
+            "rest",
+            id="a rest beats a hand",
         ),
         pytest.param(
             [Proposal(1, 4, Authority.MINIMUM_ON, "run", ""), pin(0, Authority.MANUAL, "hand"), pin(0)],
@@ -121,9 +136,18 @@ LADDER = Ladder(ACTIONS, 0, 0)
             "hand",
             id="a hand beats a minimum run",
         ),
-        pytest.param([Proposal(1, 4, Authority.MINIMUM_ON, "run", ""), pin(0)], 1, "run", id="a minimum run keeps it at the lowest"),
         pytest.param(
-            [Proposal(0, 1, Authority.EQUIPMENT, "hot", ""), Proposal(3, 4, Authority.RULE, "rule", ""), pin(0)],
+            [Proposal(1, 4, Authority.MINIMUM_ON, "run", ""), pin(0)],
+            1,
+            "run",
+            id="a minimum run keeps it at the lowest",
+        ),
+        pytest.param(
+            [
+                Proposal(0, 1, Authority.EQUIPMENT, "hot", ""),
+                Proposal(3, 4, Authority.RULE, "rule", ""),
+                pin(0),
+            ],
             1,
             "rule",
             id="a stronger limit draws a wish in to its edge, and the wish is still why it runs",
@@ -138,7 +162,9 @@ def test_decider_is_the_voice_that_settled_it(proposals, action, decider) -> Non
 
 
 def test_a_limited_voice_names_who_limited_it() -> None:
-    verdict = arbitrate(LADDER, [pin(0, Authority.MANUAL, "hand"), Proposal(3, 4, Authority.RULE, "rule", "")])
+    verdict = arbitrate(
+        LADDER, [pin(0, Authority.MANUAL, "hand"), Proposal(3, 4, Authority.RULE, "rule", "")]
+    )
     assert {voice.source: voice.limited_by for voice in verdict.voices} == {"hand": None, "rule": "hand"}
 
 
@@ -146,4 +172,7 @@ def test_a_contradiction_is_recorded_with_both_sides_and_settled_towards_safe() 
     ladder = Ladder(ACTIONS, 0, 4)
     verdict = arbitrate(ladder, [pin(1, Authority.RULE, "quiet"), pin(3, Authority.RULE, "clean")])
     assert verdict.action == 3
-    assert {voice.source: voice.contradicts for voice in verdict.voices} == {"clean": "quiet", "quiet": "clean"}
+    assert {voice.source: voice.contradicts for voice in verdict.voices} == {
+        "clean": "quiet",
+        "quiet": "clean",
+    }

@@ -63,7 +63,7 @@ class Gate:
             return
         await self._app(scope, self._counting(receive), send)
 
-    def _refuse(self, scope: Scope) -> Response | None:  # noqa: PLR0911 - one return a refusal
+    def _refuse(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         method: str = scope["method"]
         path: str = scope["path"]

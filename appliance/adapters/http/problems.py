@@ -70,7 +70,7 @@ def body(problem: Problem) -> bytes:
     ).encode()
 
 
-def problem(  # noqa: PLR0913 - the members of RFC 9457
+def problem(
     status: int,
     code: str,
     detail: str,

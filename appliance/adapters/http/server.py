@@ -112,5 +112,5 @@ def serve(app: FastAPI, host: str = "127.0.0.1", port: int = 0, *, limits: Limit
             f"cannot listen on {host} port {port}: {error.strerror or error}",
             hint="choose another host or port in the [http] settings; 0 takes any free port",
         ) from error
-    listener.setblocking(False)  # noqa: FBT003 - the signature is of the standard library
+    listener.setblocking(False)
     return Server(app, listener, limits or Limits())

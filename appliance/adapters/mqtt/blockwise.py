@@ -17,7 +17,7 @@ class BlockwiseSocket:
     """A connected, non-blocking socket between two buffers. Has what paho asks of a socket, and `fill` and `flush`."""
 
     def __init__(self, sock: socket.socket) -> None:
-        sock.setblocking(False)
+        sock.settimeout(0.0)
         self._sock = sock
         self._received = memoryview(b"")
         self._ended = False

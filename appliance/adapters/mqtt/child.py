@@ -33,7 +33,13 @@ max_queued_messages 100000
 class ChildBroker:
     """A broker that runs while this object is open. `port` is where it listens on 127.0.0.1."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", port: int, name: str, folder: "tempfile.TemporaryDirectory[str] | None") -> None:
+    def __init__(
+        self,
+        process: "subprocess.Popen[bytes]",
+        port: int,
+        name: str,
+        folder: "tempfile.TemporaryDirectory[str] | None",
+    ) -> None:
         self._process = process
         self._folder = folder
         self.port = port
@@ -56,7 +62,10 @@ class ChildBroker:
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
-                raise BrokerError(f"{self.name} ended at once with code {self._process.returncode}", hint="start it by hand to see why")
+                raise BrokerError(
+                    f"{self.name} ended at once with code {self._process.returncode}",
+                    hint="start it by hand to see why",
+                )
             try:
                 socket.create_connection(("127.0.0.1", self.port), 0.5).close()
             except OSError:
@@ -64,19 +73,28 @@ class ChildBroker:
             else:
                 return
         self.stop()
-        raise BrokerError(f"{self.name} did not listen within {START_S:.0f} s", hint="is the machine very busy?")
+        raise BrokerError(
+            f"{self.name} did not listen within {START_S:.0f} s", hint="is the machine very busy?"
+        )
 
 
 def mosquitto(port: int = 0) -> ChildBroker | None:
     """Return a Mosquitto of our own, or None where none is installed."""
-    program = shutil.which("mosquitto", path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/opt/homebrew/sbin") or shutil.which("mosquitto")
+    program = shutil.which(
+        "mosquitto", path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/opt/homebrew/sbin"
+    ) or shutil.which("mosquitto")
     if program is None:
         return None
     port = port or _free_port()
     folder = tempfile.TemporaryDirectory(prefix="appliance-mosquitto-")
     config = Path(folder.name) / "mosquitto.conf"
     config.write_text(MOSQUITTO_CONF.format(port=port), encoding="ascii")
-    process = subprocess.Popen([program, "-c", str(config)], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=_end_with_parent)  # noqa: S603, PLW1509
+    process = subprocess.Popen(  # noqa: S603  a program that we name
+        [program, "-c", str(config)],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=_end_with_parent,  # noqa: PLW1509  no thread runs yet that could hold a lock
+    )
     return ChildBroker(process, port, "mosquitto", folder)
 
 
@@ -87,10 +105,18 @@ def embedded(port: int = 0) -> ChildBroker:
         ConfigError: amqtt is not installed.
     """
     if importlib.util.find_spec("amqtt") is None:
-        raise ConfigError("[broker] embedded: amqtt is not installed", hint="pip install 'appliance[broker]', or install Mosquitto")
+        raise ConfigError(
+            "[broker] embedded: amqtt is not installed",
+            hint="pip install 'appliance[broker]', or install Mosquitto",
+        )
     port = port or _free_port()
     command = [sys.executable, "-m", "appliance.adapters.mqtt.child", str(port)]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=_end_with_parent)  # noqa: S603, PLW1509
+    process = subprocess.Popen(  # noqa: S603  a program that we name
+        command,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=_end_with_parent,  # noqa: PLW1509  as above
+    )
     return ChildBroker(process, port, "the embedded broker", None)
 
 

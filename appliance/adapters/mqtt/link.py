@@ -52,7 +52,9 @@ class Link:
             valid_topic(topic)
         self._address = address
         self._clock = clock
-        self._heartbeat_topic = f"{status_topic.rpartition('/')[0] or 'appliance'}/heartbeat/{address.client_id}"
+        self._heartbeat_topic = (
+            f"{status_topic.rpartition('/')[0] or 'appliance'}/heartbeat/{address.client_id}"
+        )
         self._subscriptions = [*subscriptions, self._heartbeat_topic]
         self._status_topic = status_topic
         self._deliver_to = deliver
@@ -78,9 +80,14 @@ class Link:
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> bool:
         """Send with the other sends of this wake-up; False where the link is down or choked. Raises ConfigError for a
-        topic that no broker accepts."""
+        topic that no broker accepts.
+        """
         valid_topic(topic)
-        return self.connected and self._session is not None and self._session.publish(topic, payload, qos=qos, retain=retain)
+        return (
+            self.connected
+            and self._session is not None
+            and self._session.publish(topic, payload, qos=qos, retain=retain)
+        )
 
     async def run(self) -> None:
         """Be connected, again and again, until cancelled; then say goodbye."""
@@ -115,7 +122,7 @@ class Link:
             self.connected = True
             self.sessions += 1
             session.publish(self._status_topic, b"online", qos=1, retain=True)
-            self._changed(True, "connected")
+            self._changed(connected=True, why="connected")
             await self._beat(session)
         except asyncio.CancelledError:
             # We say "offline" ourselves, so that nobody has to wait for the will.
@@ -129,7 +136,7 @@ class Link:
             self._session = None
             was, self.connected = self.connected, False
             if was:
-                self._changed(False, session.closed.result())
+                self._changed(connected=False, why=session.closed.result())
         return session.closed.result()
 
     async def _beat(self, session: Session) -> None:
@@ -157,7 +164,7 @@ class Link:
         size = len(message.payload)
         return size > MAX_PAYLOAD and (size > MAX_LARGE_PAYLOAD or message.topic not in self._large)
 
-    def _changed(self, connected: bool, why: str) -> None:  # noqa: FBT001
+    def _changed(self, *, connected: bool, why: str) -> None:
         try:
             self._on_change(connected, why)
         except Exception:
@@ -168,5 +175,7 @@ class Link:
 def valid_topic(topic: str) -> str:
     """Return `topic`, which may be published to. Raises ConfigError where no broker accepts it, or a log would suffer."""
     if not _TOPIC.fullmatch(topic):
-        raise ConfigError(f"{topic[:64]!r} is no topic to publish to", hint="no + or #, no control characters, 256 at most")
+        raise ConfigError(
+            f"{topic[:64]!r} is no topic to publish to", hint="no + or #, no control characters, 256 at most"
+        )
     return topic

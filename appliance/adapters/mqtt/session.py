@@ -9,7 +9,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
@@ -47,7 +47,9 @@ class Tls(msgspec.Struct, frozen=True):
             if self.cert_file is not None:
                 context.load_cert_chain(self.cert_file, self.key_file)
         except OSError as broken:  # ssl.SSLError is one
-            raise ConfigError(f"[mqtt.tls]: {broken}", hint="give PEM files that this user can read") from None
+            raise ConfigError(
+                f"[mqtt.tls]: {broken}", hint="give PEM files that this user can read"
+            ) from None
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if self.insecure:
             context.check_hostname = False
@@ -72,7 +74,7 @@ class _Client(Client):
 
     opened: BlockwiseSocket | None = None
 
-    def _create_socket(self) -> BlockwiseSocket:  # type: ignore[override]
+    def _create_socket(self) -> BlockwiseSocket:
         if self.opened is None:
             raise BrokerError("no socket was opened", hint="report this")
         return self.opened
@@ -84,7 +86,14 @@ Deliver = Callable[[list[Message], Instant], None]
 class Session:
     """One connection. `open`, then `closed` tells when and why it ended; nothing is sent again after that."""
 
-    def __init__(self, address: Address, will: Message, clock: Callable[[], Instant], deliver: Deliver, large: Callable[[Message], bool]) -> None:
+    def __init__(
+        self,
+        address: Address,
+        will: Message,
+        clock: Callable[[], Instant],
+        deliver: Deliver,
+        large: Callable[[Message], bool],
+    ) -> None:
         self._address = address
         self._clock = clock
         self._deliver = deliver
@@ -101,7 +110,9 @@ class Session:
         """When anything was last received, on the loop's clock."""
         self.dropped = 0
         self.failures = 0
-        client = _Client(CallbackAPIVersion.VERSION2, client_id=address.client_id, protocol=MQTTProtocolVersion.MQTTv311)
+        client = _Client(
+            CallbackAPIVersion.VERSION2, client_id=address.client_id, protocol=MQTTProtocolVersion.MQTTv311
+        )
         # An exception in a callback must not end the reading (paho's default); ours are caught before they get there.
         client.suppress_exceptions = True
         client.will_set(will.topic, will.payload, qos=1, retain=True)
@@ -123,7 +134,9 @@ class Session:
         try:
             raw = await self._loop.run_in_executor(None, _connect, self._address)
         except (OSError, ssl.CertificateError) as broken:
-            raise BrokerError(f"{self._where}: {broken}", hint="is the broker running, and are host, port and TLS right?") from None
+            raise BrokerError(
+                f"{self._where}: {broken}", hint="is the broker running, and are host, port and TLS right?"
+            ) from None
         self._socket = self._client.opened = BlockwiseSocket(raw)
         self._client.connect_async(self._address.host, self._address.port, self._address.keepalive_s)
         self._client.reconnect()
@@ -133,11 +146,15 @@ class Session:
             async with asyncio.timeout(CONNECT_S):
                 refused = await self._first(self._accepted)
                 if refused is not None:
-                    raise BrokerError(f"{self._where} refuses us: {refused}", hint="check [mqtt] username and password_file")
+                    raise BrokerError(
+                        f"{self._where} refuses us: {refused}", hint="check [mqtt] username and password_file"
+                    )
                 self._client.subscribe([(topic, 1) for topic in subscriptions])
                 await self._first(self._subscribed)
         except TimeoutError:
-            raise BrokerError(f"{self._where} accepts connections but does not answer", hint="is it an MQTT broker?") from None
+            raise BrokerError(
+                f"{self._where} accepts connections but does not answer", hint="is it an MQTT broker?"
+            ) from None
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> bool:
         """Send with the other sends of this wake-up; False where the connection has ended or too much waits already."""
@@ -171,7 +188,7 @@ class Session:
         self._client.loop_write()
         deadline = self._loop.time() + 1.0
         try:
-            while (sock := self._socket) is not None and not sock.flush() and self._loop.time() < deadline:
+            while (sock := self._socket) is not None and not sock.flush() and self._loop.time() < deadline:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         except OSError:
             pass
@@ -232,7 +249,7 @@ class Session:
     def _on_message(self, client: Client, userdata: object, message: MQTTMessage) -> None:
         del client, userdata
         try:
-            heard = Message(message.topic, message.payload, message.retain)
+            heard = Message(message.topic, bytes(message.payload), message.retain)
             if self._too_large(heard):
                 self.dropped += 1
             else:
@@ -241,14 +258,24 @@ class Session:
             self.dropped += 1
 
     def _on_connect(
-        self, client: Client, userdata: object, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
+        self,
+        client: Client,
+        userdata: object,
+        flags: ConnectFlags,
+        reason: ReasonCode,
+        properties: Properties | None,
     ) -> None:
         del client, userdata, flags, properties
         if not self._accepted.done():
             self._accepted.set_result(str(reason) if reason.is_failure else None)
 
     def _on_subscribe(
-        self, client: Client, userdata: object, mid: int, reasons: list[ReasonCode], properties: Properties | None
+        self,
+        client: Client,
+        userdata: object,
+        mid: int,
+        reasons: list[ReasonCode],
+        properties: Properties | None,
     ) -> None:
         del client, userdata, mid, properties
         refused = [str(reason) for reason in reasons if reason.is_failure]
@@ -258,13 +285,19 @@ class Session:
             self._subscribed.set_result(None)
 
     def _on_disconnect(
-        self, client: Client, userdata: object, flags: DisconnectFlags, reason: ReasonCode, properties: Properties | None
+        self,
+        client: Client,
+        userdata: object,
+        flags: DisconnectFlags,
+        reason: ReasonCode,
+        properties: Properties | None,
     ) -> None:
         del client, userdata, flags, properties
         self.end(f"the connection ended: {reason}")
 
     async def _first(self, awaited: asyncio.Future[T]) -> T:
-        await asyncio.wait([awaited, self.closed], return_when=asyncio.FIRST_COMPLETED)
+        both: list[asyncio.Future[Any]] = [awaited, self.closed]
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         if awaited.done():
             return awaited.result()
         raise BrokerError(self.closed.result(), hint="is it an MQTT broker, and are we let in?")

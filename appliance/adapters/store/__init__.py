@@ -19,7 +19,12 @@ class Store(Writer):
     """The writer, and what may be asked. `queries` needs the disk; `ring` does not."""
 
     def __init__(
-        self, folder: Path, clock: Callable[[], Instant], limits: Limits = Limits(), *, batch_s: float = BATCH_S  # noqa: B008  frozen
+        self,
+        folder: Path,
+        clock: Callable[[], Instant],
+        limits: Limits = Limits(),  # noqa: B008  frozen
+        *,
+        batch_s: float = BATCH_S,
     ) -> None:
         super().__init__(folder, limits, clock, batch_s)
         self.queries = Queries(folder)
@@ -35,7 +40,9 @@ def lock(folder: Path) -> int:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as broken:
-        raise ConfigError(f"[store] folder {folder}: {broken.strerror}", hint="make it writable, or choose another") from None
+        raise ConfigError(
+            f"[store] folder {folder}: {broken.strerror}", hint="make it writable, or choose another"
+        ) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -75,7 +75,10 @@ class Queries:
         if not 0 < number < 1 << 63:
             return None
         with self._reading(schema.DECISIONS) as connection:
-            row = connection.execute(f"SELECT {rows.COLUMNS} FROM {rows.FROM} WHERE decisions.id = ?", (number,)).fetchone()  # noqa: S608
+            row = connection.execute(
+                f"SELECT {rows.COLUMNS} FROM {rows.FROM} WHERE decisions.id = ?",  # noqa: S608  fixed columns
+                (number,),
+            ).fetchone()
             return None if row is None else rows.kept_of(row)
 
     def readings(self, device: str, metric: str, since_ns: int, until_ns: int, points: int) -> list[Point]:
@@ -83,12 +86,22 @@ class Queries:
         points = max(1, min(points, MAX_POINTS))
         width = max(1, -(-(until_ns - since_ns) // points))
         with self._reading(schema.READINGS) as connection:
-            stream = connection.execute("SELECT id FROM streams WHERE device = ? AND metric = ?", (device, metric)).fetchone()
+            stream = connection.execute(
+                "SELECT id FROM streams WHERE device = ? AND metric = ?", (device, metric)
+            ).fetchone()
             if stream is None:
                 return []
-            first = connection.execute("SELECT MAX(first) FROM batches WHERE wall <= ?", (since_ns,)).fetchone()[0] or 0
+            first = (
+                connection.execute("SELECT MAX(first) FROM batches WHERE wall <= ?", (since_ns,)).fetchone()[
+                    0
+                ]
+                or 0
+            )
             # From the first batch that begins after the end on, nothing belongs to it (a clock step may cost some rows).
-            last = connection.execute("SELECT MIN(first) FROM batches WHERE wall > ?", (until_ns,)).fetchone()[0] or 1 << 62
+            last = (
+                connection.execute("SELECT MIN(first) FROM batches WHERE wall > ?", (until_ns,)).fetchone()[0]
+                or 1 << 62
+            )
             found = connection.execute(
                 "SELECT (wall - ?) / ?, AVG(CASE WHEN quality = 0 THEN value END), MIN(CASE WHEN quality = 0 THEN value END),"
                 " MAX(CASE WHEN quality = 0 THEN value END), MIN(quality), MAX(seq) FROM readings"
@@ -96,7 +109,13 @@ class Queries:
                 (since_ns, width, first, min(last, first + MAX_SCAN), stream[0], since_ns, until_ns),
             ).fetchall()
             return [
-                Point(since_ns + index * width, low if isinstance(low, str) else mean, *((None, None) if isinstance(low, str) else (low, high)), quality)
+                Point(
+                    since_ns + index * width,
+                    low if isinstance(low, str) else mean,
+                    None if isinstance(low, str) else low,
+                    None if isinstance(low, str) else high,
+                    quality,
+                )
                 for index, mean, low, high, quality, _ in found
             ]
 
@@ -144,7 +163,9 @@ class Queries:
         connection = None
         deadline = time.monotonic() + longest_s
         try:
-            connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=0.5, isolation_level=None)
+            connection = sqlite3.connect(
+                f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=0.5, isolation_level=None
+            )
             connection.execute("PRAGMA query_only = 1")
             connection.set_progress_handler(lambda: time.monotonic() > deadline, STEPS)
             yield connection
@@ -152,7 +173,9 @@ class Queries:
             slow = "interrupted" in str(broken)
             raise StoreError(
                 f"{path.name}: {'the question takes longer than a second' if slow else broken}",
-                hint="ask for a shorter time or fewer points" if slow else "look at the state folder and its disk",
+                hint="ask for a shorter time or fewer points"
+                if slow
+                else "look at the state folder and its disk",
             ) from None
         finally:
             if connection is not None:

@@ -21,10 +21,13 @@ class Limits(msgspec.Struct, frozen=True):
     max_mb: int = 1024
 
 
-def thin(decisions: sqlite3.Connection, readings: sqlite3.Connection, limits: Limits, now_wall_ns: int) -> int:
+def thin(
+    decisions: sqlite3.Connection, readings: sqlite3.Connection, limits: Limits, now_wall_ns: int
+) -> int:
     """Delete what is too old or too much; return how many rows. The newest decision always stays: the chain goes on from it."""
     gone = decisions.execute(
-        "DELETE FROM decisions WHERE wall < ? AND id < (SELECT MAX(id) FROM decisions)", (now_wall_ns - limits.decisions_days * DAY_NS,)
+        "DELETE FROM decisions WHERE wall < ? AND id < (SELECT MAX(id) FROM decisions)",
+        (now_wall_ns - limits.decisions_days * DAY_NS,),
     ).rowcount
     oldest = now_wall_ns - limits.readings_days * DAY_NS
     for _ in range(MAX_STEPS):
@@ -38,7 +41,10 @@ def thin(decisions: sqlite3.Connection, readings: sqlite3.Connection, limits: Li
             break
         until = low + STEP_ROWS if too_much else min(low + STEP_ROWS, edge)
         step = readings.execute("DELETE FROM readings WHERE seq < ?", (until,)).rowcount
-        readings.execute("DELETE FROM batches WHERE first < (SELECT COALESCE(MAX(first), 0) FROM batches WHERE first <= ?)", (until,))
+        readings.execute(
+            "DELETE FROM batches WHERE first < (SELECT COALESCE(MAX(first), 0) FROM batches WHERE first <= ?)",
+            (until,),
+        )
         readings.execute(f"PRAGMA incremental_vacuum({FREE_PAGES})").fetchall()
         if step == 0:
             break

@@ -38,13 +38,24 @@ class Kept(msgspec.Struct, frozen=True):
 
 def detail_of(decision: Decision) -> str:
     """Return the JSON of what has no column of its own."""
-    said = Detail(decision.because, int(decision.authority), decision.voices, decision.inputs, decision.commanded)
+    said = Detail(
+        decision.because, int(decision.authority), decision.voices, decision.inputs, decision.commanded
+    )
     return msgspec.json.encode(said).decode()
 
 
 def digest(before: bytes, decision: Decision, detail: str) -> bytes:
     """Return sha256 over the digest `before` and everything of the decision that never changes (its count does)."""
-    fixed = [decision.id, decision.at.boot_id, decision.at.boottime_ns, decision.at.wall_ns, decision.appliance, decision.action, decision.source, detail]
+    fixed = [
+        decision.id,
+        decision.at.boot_id,
+        decision.at.boottime_ns,
+        decision.at.wall_ns,
+        decision.appliance,
+        decision.action,
+        decision.source,
+        detail,
+    ]
     return hashlib.sha256(before + msgspec.json.encode(fixed)).digest()
 
 
@@ -60,7 +71,21 @@ _MEMORY = msgspec.json.Decoder(Memory)
 
 def kept_of(row: tuple[Any, ...]) -> Kept:
     """Return the decision in a row of `COLUMNS`. Raises sqlite3.DatabaseError where it is no decision any more."""
-    number, boot_id, boottime, wall, appliance, action, source, detail, _, count, last_boot, last_boottime, last_wall = row
+    (
+        number,
+        boot_id,
+        boottime,
+        wall,
+        appliance,
+        action,
+        source,
+        detail,
+        _,
+        count,
+        last_boot,
+        last_boottime,
+        last_wall,
+    ) = row
     try:
         said = _DETAIL.decode(detail)
         decision = Decision(

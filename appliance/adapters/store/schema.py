@@ -78,7 +78,9 @@ def _decisions(database: "Database") -> None:
 
 def _readings(database: "Database") -> None:
     tables = database.table
-    tables("streams").create({"id": int, "device": str, "metric": str, "unit": str}, pk="id", if_not_exists=True)
+    tables("streams").create(
+        {"id": int, "device": str, "metric": str, "unit": str}, pk="id", if_not_exists=True
+    )
     tables("streams").create_index(["device", "metric"], unique=True, if_not_exists=True)
     # Appended by rowid and indexed by batch alone: an index a row would triple what an SD card has to take.
     database.execute(
@@ -86,4 +88,8 @@ def _readings(database: "Database") -> None:
         " wall INTEGER, value, quality INTEGER, reason TEXT, retained INTEGER)"
     )
     tables("batches").create({"first": int, "wall": int}, pk="first", if_not_exists=True)
-    tables("snapshots").create({"id": int, "boot": int, "boottime": int, "wall": int, "seq": int, "blob": bytes}, pk="id", if_not_exists=True)
+    tables("snapshots").create(
+        {"id": int, "boot": int, "boottime": int, "wall": int, "seq": int, "blob": bytes},
+        pk="id",
+        if_not_exists=True,
+    )

@@ -20,7 +20,7 @@ from appliance.adapters.store import rows, schema
 from appliance.adapters.store.retention import Limits, thin
 from appliance.core.clock import Instant
 from appliance.core.events import Decision, Memory
-from appliance.core.readings import Quality
+from appliance.core.readings import Quality, Reading
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,9 @@ class _Entry(msgspec.Struct):
 class Writer:
     """The thread, its queue and its ring. Every method may be called from any thread, and returns at once."""
 
-    def __init__(self, folder: Path, limits: Limits, clock: Callable[[], Instant], batch_s: float = BATCH_S) -> None:
+    def __init__(
+        self, folder: Path, limits: Limits, clock: Callable[[], Instant], batch_s: float = BATCH_S
+    ) -> None:
         self._folder = folder
         self._limits = limits
         self._clock = clock
@@ -141,11 +143,19 @@ class Writer:
             self._lock.notify()
 
     def reading(
-        self, device: str, metric: str, value: float | str | bool, unit: str | None, quality: Quality, reason: str | None,
-        *, retained: bool, at: Instant,
-    ) -> None:  # fmt: skip
+        self, reading: Reading, quality: Quality, reason: str | None, *, retained: bool, at: Instant
+    ) -> None:
         """Keep a reading, or a device's word, with the next batch."""
-        row = (device, metric, unit, at, value, int(quality), reason, int(retained))
+        row = (
+            reading.device,
+            reading.metric,
+            reading.unit,
+            at,
+            reading.value,
+            int(quality),
+            reason,
+            int(retained),
+        )
         readings = self._readings
         readings.append(row)
         if len(readings) > MAX_READINGS:
@@ -182,18 +192,29 @@ class Writer:
     def ring(self) -> list[rows.Kept]:
         """Return the newest decisions, oldest first, committed or not."""
         with self._lock:
-            return [rows.Kept(entry.decision, entry.count, entry.last_at, entry.recorded) for entry in self._ring.values()]
+            return [
+                rows.Kept(entry.decision, entry.count, entry.last_at, entry.recorded)
+                for entry in self._ring.values()
+            ]
 
     def kept(self, number: int) -> rows.Kept | None:
         """Return one decision of the ring, or None."""
         with self._lock:
             entry = self._ring.get(number)
-            return None if entry is None else rows.Kept(entry.decision, entry.count, entry.last_at, entry.recorded)
+            return (
+                None
+                if entry is None
+                else rows.Kept(entry.decision, entry.count, entry.last_at, entry.recorded)
+            )
 
     def waiting(self, device: str, metric: str) -> list[tuple[int, float | str, int]]:
         """Return the readings of one stream that wait for their batch: (wall time in ns, value, quality), oldest first."""
         # A copy first: the loop goes on appending while a worker thread looks.
-        return [(row[3].wall_ns, row[4], row[5]) for row in self._readings.copy() if row[0] == device and row[1] == metric]
+        return [
+            (row[3].wall_ns, row[4], row[5])
+            for row in self._readings.copy()
+            if row[0] == device and row[1] == metric
+        ]
 
     def alive(self) -> bool:
         """Return whether the thread still runs."""
@@ -249,7 +270,7 @@ class Writer:
                 return
 
     def _commit_decisions(self, decisions: list[Decision], memories: Mapping[str, Memory]) -> None:
-        assert self._files is not None  # noqa: S101  _reopen has seen to it
+        assert self._files is not None
         connection = self._files[0]
         chain = self._chain
         connection.execute("BEGIN IMMEDIATE")
@@ -264,7 +285,9 @@ class Writer:
                      boot, at.boottime_ns, at.wall_ns),
                 )  # fmt: skip
             for appliance, memory in memories.items():
-                connection.execute("INSERT OR REPLACE INTO memories VALUES (?,?)", (appliance, rows.memory_text(memory)))
+                connection.execute(
+                    "INSERT OR REPLACE INTO memories VALUES (?,?)", (appliance, rows.memory_text(memory))
+                )
             connection.execute("COMMIT")
         except BaseException:
             _rollback(connection)
@@ -279,7 +302,7 @@ class Writer:
                     entry.recorded = True
 
     def _commit_readings(self) -> None:
-        assert self._files is not None  # noqa: S101
+        assert self._files is not None
         decisions, readings = self._files
         with self._lock:
             repeats, self._repeats = self._repeats, {}
@@ -291,7 +314,10 @@ class Writer:
                 decisions.execute("BEGIN IMMEDIATE")
                 decisions.executemany(
                     "UPDATE decisions SET count = count + ?, last_boot = ?, last_boottime = ?, last_wall = ? WHERE id = ?",
-                    [(times, self._boot(0, at.boot_id), at.boottime_ns, at.wall_ns, number) for number, (times, at) in repeats.items()],
+                    [
+                        (times, self._boot(0, at.boot_id), at.boottime_ns, at.wall_ns, number)
+                        for number, (times, at) in repeats.items()
+                    ],
                 )
                 decisions.execute("COMMIT")
                 repeats = {}
@@ -299,11 +325,22 @@ class Writer:
                 readings.execute("BEGIN IMMEDIATE")
                 first = readings.execute("SELECT COALESCE(MAX(seq), 0) + 1 FROM readings").fetchone()[0]
                 if taken:
-                    readings.execute("INSERT OR REPLACE INTO batches VALUES (?,?)", (first, taken[0][3].wall_ns))
+                    readings.execute(
+                        "INSERT OR REPLACE INTO batches VALUES (?,?)", (first, taken[0][3].wall_ns)
+                    )
                     readings.executemany(
                         "INSERT INTO readings (stream, boot, boottime, wall, value, quality, reason, retained) VALUES (?,?,?,?,?,?,?,?)",
                         [
-                            (self._stream(device, metric, unit), self._boot(1, at.boot_id), at.boottime_ns, at.wall_ns, value, quality, reason, kept)
+                            (
+                                self._stream(device, metric, unit),
+                                self._boot(1, at.boot_id),
+                                at.boottime_ns,
+                                at.wall_ns,
+                                value,
+                                quality,
+                                reason,
+                                kept,
+                            )
                             for device, metric, unit, at, value, quality, reason, kept in taken
                         ],
                     )
@@ -311,7 +348,8 @@ class Writer:
                     blob, at = snapshot
                     boot = self._boot(1, at.boot_id)
                     readings.execute(
-                        "INSERT OR REPLACE INTO snapshots VALUES (1,?,?,?,?,?)", (boot, at.boottime_ns, at.wall_ns, first + len(taken), blob)
+                        "INSERT OR REPLACE INTO snapshots VALUES (1,?,?,?,?,?)",
+                        (boot, at.boottime_ns, at.wall_ns, first + len(taken), blob),
                     )
                 readings.execute("COMMIT")
                 self._commits += 1
@@ -332,20 +370,28 @@ class Writer:
         """Return the number of `boot_id` in one of the two files."""
         known = self._boots.get((which, boot_id))
         if known is None:
-            assert self._files is not None  # noqa: S101
+            assert self._files is not None
             connection = self._files[which]
             connection.execute("INSERT OR IGNORE INTO boots (boot_id) VALUES (?)", (boot_id,))
-            known = int(connection.execute("SELECT id FROM boots WHERE boot_id = ?", (boot_id,)).fetchone()[0])
+            known = int(
+                connection.execute("SELECT id FROM boots WHERE boot_id = ?", (boot_id,)).fetchone()[0]
+            )
             self._boots[which, boot_id] = known
         return known
 
     def _stream(self, device: str, metric: str, unit: str | None) -> int:
         known = self._streams.get((device, metric))
         if known is None:
-            assert self._files is not None  # noqa: S101
+            assert self._files is not None
             connection = self._files[1]
-            connection.execute("INSERT OR IGNORE INTO streams (device, metric, unit) VALUES (?,?,?)", (device, metric, unit))
-            known = int(connection.execute("SELECT id FROM streams WHERE device = ? AND metric = ?", (device, metric)).fetchone()[0])
+            connection.execute(
+                "INSERT OR IGNORE INTO streams (device, metric, unit) VALUES (?,?,?)", (device, metric, unit)
+            )
+            known = int(
+                connection.execute(
+                    "SELECT id FROM streams WHERE device = ? AND metric = ?", (device, metric)
+                ).fetchone()[0]
+            )
             if len(self._streams) < RING:
                 self._streams[device, metric] = known
         return known
@@ -365,9 +411,12 @@ class Writer:
         self._files = (decisions, readings)
 
     def _restore(self) -> Restored:
-        assert self._files is not None  # noqa: S101
+        assert self._files is not None
         connection = self._files[0]
-        memories = {name: rows.memory_of(text) for name, text in connection.execute("SELECT appliance, memory FROM memories")}
+        memories = {
+            name: rows.memory_of(text)
+            for name, text in connection.execute("SELECT appliance, memory FROM memories")
+        }
         next_id = connection.execute("SELECT COALESCE(MAX(id), 0) + 1 FROM decisions").fetchone()[0]
         newest = connection.execute(
             f"SELECT {rows.COLUMNS} FROM {rows.FROM} WHERE decisions.id IN (SELECT MAX(id) FROM decisions GROUP BY appliance)"  # noqa: S608

@@ -65,7 +65,9 @@ class Node(msgspec.Struct, frozen=True, tag=True):
     def acts_on(self) -> frozenset[str]:
         """Return the channels whose values matter: a question whether one is unknown is a measured fact, and is left out."""
         return frozenset(
-            node.channel for node in self.walk() if isinstance(node, _OnChannel) and not isinstance(node, IsUnknown)
+            node.channel
+            for node in self.walk()
+            if isinstance(node, _OnChannel) and not isinstance(node, IsUnknown)
         )
 
 

@@ -77,7 +77,9 @@ def duration_ns(text: str, *, where: str) -> int:
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h)\s*", text)
     if match is None or float(match[1]) <= 0:
-        raise ProfileError(f"{where}: {text!r} is no duration", hint='write a number and a unit: "30 s", "5 min", "2 h"')
+        raise ProfileError(
+            f"{where}: {text!r} is no duration", hint='write a number and a unit: "30 s", "5 min", "2 h"'
+        )
     return round(float(match[1]) * _UNITS_OF_TIME[match[2]])
 
 
@@ -99,14 +101,17 @@ class _Parser:
         self.holds = 0
         if len(text) > MAX_LENGTH:
             raise ProfileError(
-                f"{where}: the condition has {len(text)} characters, {MAX_LENGTH} are allowed", hint="split it into two rules"
+                f"{where}: the condition has {len(text)} characters, {MAX_LENGTH} are allowed",
+                hint="split it into two rules",
             )
         at = 0
         while at < len(text.rstrip()):
             match = _TOKEN.match(text, at)
             if match is None:
                 start = at + len(text[at:]) - len(text[at:].lstrip())
-                raise self.error(f"{text[start]!r} is not understood", "use names, numbers, > >= < <= and brackets", start)
+                raise self.error(
+                    f"{text[start]!r} is not understood", "use names, numbers, > >= < <= and brackets", start
+                )
             kind = match.lastgroup or ""
             self.tokens.append((kind, match[kind], match.start(kind)))
             at = match.end()
@@ -118,7 +123,8 @@ class _Parser:
         start = self.text.rfind("\n", 0, at) + 1
         shown = self.text[start:].split("\n", 1)[0]
         return ProfileError(
-            f"{self.where}, line {line}, column {at - start + 1}: {what}\n    {shown}\n    {' ' * (at - start)}^", hint=remedy
+            f"{self.where}, line {line}, column {at - start + 1}: {what}\n    {shown}\n    {' ' * (at - start)}^",
+            hint=remedy,
         )
 
     # ------------------------------------------------------------ tokens
@@ -170,7 +176,10 @@ class _Parser:
         node = Not(self.negation()) if negated else self.primary()
         if self.peek() == "for":
             if negated:
-                raise self.error('"for" after a "not" can be read in two ways', "put brackets: (not …) for 5 min, or not (… for 5 min)")
+                raise self.error(
+                    '"for" after a "not" can be read in two ways',
+                    "put brackets: (not …) for 5 min, or not (… for 5 min)",
+                )
             self.take()
             span = self.duration()
             self.holds += 1
@@ -217,7 +226,10 @@ class _Parser:
             return Not(node) if negated else node
         quantity = self.vocabulary.measured.get(word)
         if quantity is None:
-            raise self.error(f"{word} has words, not numbers", f'write "{word} is …": {", ".join(self.vocabulary.worded[word])}')
+            raise self.error(
+                f"{word} has words, not numbers",
+                f'write "{word} is …": {", ".join(self.vocabulary.worded[word])}',
+            )
         op = self.op()
         return Compare(word, op, self.threshold(quantity))
 
@@ -227,9 +239,15 @@ class _Parser:
             return IsUnknown(channel)
         words = self.vocabulary.worded.get(channel)
         if words is None:
-            raise self.error(f"{channel} is a number, not a word", f"compare it, as {channel} > 12, or ask “{channel} is unknown”", column)
+            raise self.error(
+                f"{channel} is a number, not a word",
+                f"compare it, as {channel} > 12, or ask “{channel} is unknown”",
+                column,
+            )
         if kind != "name" or word not in words:
-            raise self.error(f"{channel} is never {word!r}", f"it can be: {', '.join(words)}, unknown", column)
+            raise self.error(
+                f"{channel} is never {word!r}", f"it can be: {', '.join(words)}, unknown", column
+            )
         return Is(channel, word)
 
     def time(self) -> Node:
@@ -288,7 +306,11 @@ class _Parser:
                 origin = convert(0.0, unit, quantity)
                 converted = None if origin is None else converted - origin
             if converted is None:
-                raise self.error(f"{unit!r} is no unit of {quantity.name}", f"write it in {quantity.unit}, or leave the unit out", at)
+                raise self.error(
+                    f"{unit!r} is no unit of {quantity.name}",
+                    f"write it in {quantity.unit}, or leave the unit out",
+                    at,
+                )
             value = converted
         if not slope and not quantity.low <= value <= quantity.high:
             raise self.error(
@@ -301,7 +323,9 @@ class _Parser:
     def duration(self) -> int:
         kind, word, column = self.take()
         if kind != "number" or float(word) <= 0:
-            raise self.error("a duration is missing here", "write a number and a unit: 30 s, 5 min, 2 h", column)
+            raise self.error(
+                "a duration is missing here", "write a number and a unit: 30 s, 5 min, 2 h", column
+            )
         unit_kind, unit, at = self.take()
         if unit_kind != "name" or unit not in _UNITS_OF_TIME:
             raise self.error("the unit of time is missing", f"write {word} s, {word} min or {word} h", at)

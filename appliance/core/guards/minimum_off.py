@@ -41,7 +41,13 @@ class MinimumOff(msgspec.Struct, frozen=True):
         since = snapshot.now.since(stopped)
         if since is not None and since >= self.span_ns:
             return None
-        return Proposal(0, 0, Authority.MINIMUM_OFF, "guard minimum_off", f"it was just switched off and rests for {self.text}")
+        return Proposal(
+            0,
+            0,
+            Authority.MINIMUM_OFF,
+            "guard minimum_off",
+            f"it was just switched off and rests for {self.text}",
+        )
 
     def wakes_ns(self, snapshot: Snapshot) -> int | None:
         """Return when the rest ends."""

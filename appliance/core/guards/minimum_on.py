@@ -36,7 +36,13 @@ class MinimumOn(msgspec.Struct, frozen=True):
         since = snapshot.now.since(started)
         if since is None or since >= self.span_ns:
             return None
-        return Proposal(1, self.top, Authority.MINIMUM_ON, "guard minimum_on", f"it was just switched on and runs for {self.text}")
+        return Proposal(
+            1,
+            self.top,
+            Authority.MINIMUM_ON,
+            "guard minimum_on",
+            f"it was just switched on and runs for {self.text}",
+        )
 
     def wakes_ns(self, snapshot: Snapshot) -> int | None:
         """Return when the run may end."""

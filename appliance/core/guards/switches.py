@@ -30,7 +30,9 @@ class Switches(msgspec.Struct, frozen=True):
         del ladder
         per_hour = table.get("per_hour")
         if set(table) != {"per_hour"} or type(per_hour) is not int or not 1 <= per_hour <= MOST:
-            raise ProfileError(f"{where}: the only setting is `per_hour`, from 1 to {MOST}", hint="write: per_hour = 12")
+            raise ProfileError(
+                f"{where}: the only setting is `per_hour`, from 1 to {MOST}", hint="write: per_hour = 12"
+            )
         return cls(per_hour)
 
     def propose(self, snapshot: Snapshot) -> Proposal | None:
@@ -39,7 +41,11 @@ class Switches(msgspec.Struct, frozen=True):
             return None
         low, high = sorted((snapshot.current, snapshot.ladder.safe))
         return Proposal(
-            low, high, Authority.MINIMUM_ON, "guard switches", f"it was switched {self.per_hour} times within the last hour"
+            low,
+            high,
+            Authority.MINIMUM_ON,
+            "guard switches",
+            f"it was switched {self.per_hour} times within the last hour",
         )
 
     def wakes_ns(self, snapshot: Snapshot) -> int | None:

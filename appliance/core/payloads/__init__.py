@@ -34,4 +34,7 @@ class Decoder:
                 if len(self._claimed) < MAX_TOPICS:
                     self._claimed[message.topic] = dialect
                 return decoded
-        raise UnknownFormat(f"{message.topic[:200]}: no dialect speaks so", hint="declare it under [plain.NAME]; see docs/configuration.md")
+        raise UnknownFormat(
+            f"{message.topic[:200]}: no dialect speaks so",
+            hint="declare it under [plain.NAME]; see docs/configuration.md",
+        )

@@ -17,7 +17,7 @@ MAX_DECLARATION = 4 << 20
 _DECODE = msgspec.json.Decoder(strict=True).decode
 
 
-def read(payload: bytes, *, where: str, most: int = MAX_PAYLOAD) -> Any:  # noqa: ANN401  JSON is whatever it is
+def read(payload: bytes, *, where: str, most: int = MAX_PAYLOAD) -> Any:
     """Return the JSON value of `payload`. NaN, Infinity, UTF-16, a BOM, lone surrogates and trailing bytes are no JSON.
 
     Raises:
@@ -31,7 +31,9 @@ def read(payload: bytes, *, where: str, most: int = MAX_PAYLOAD) -> Any:  # noqa
         raise Malformed(f"{where}: nested too deep", hint="send it flat", reason="too_deep") from None
     except (ValueError, OverflowError) as broken:
         # msgspec's own errors are ValueErrors; a number of thousands of digits is an OverflowError or a ValueError.
-        raise Malformed(f"{where}: no JSON: {str(broken)[:100]}", hint="send UTF-8 JSON", reason="not_json") from None
+        raise Malformed(
+            f"{where}: no JSON: {str(broken)[:100]}", hint="send UTF-8 JSON", reason="not_json"
+        ) from None
 
 
 def read_object(payload: bytes, *, where: str, most: int = MAX_PAYLOAD) -> dict[str, Any]:

@@ -31,10 +31,14 @@ def parse_line(text: str | bytes) -> tuple[dict[str, Any], Message]:
         raw = payload if isinstance(payload, str) else json.dumps(payload)
         return line, Message(topic, raw.encode("utf-8", "surrogatepass"), bool(line.get("retain", False)))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as broken:
-        raise Malformed(f"no such line: {type(broken).__name__}: {str(broken)[:100]}", hint=hint, reason="no_line") from None
+        raise Malformed(
+            f"no such line: {type(broken).__name__}: {str(broken)[:100]}", hint=hint, reason="no_line"
+        ) from None
 
 
-def decode_line(text: str | bytes, decoder: Decoder, catalogue: Catalogue) -> tuple[dict[str, Any], Catalogue]:
+def decode_line(
+    text: str | bytes, decoder: Decoder, catalogue: Catalogue
+) -> tuple[dict[str, Any], Catalogue]:
     """Return what one line says, ready to print as JSON, and the catalogue after it.
 
     The readings have the same form and names as elsewhere: readings first, then states, then availability. A line that

@@ -79,7 +79,9 @@ def level(text: str, *, where: str) -> str:
         ConfigError: it is empty, longer than 128 characters, or holds a wildcard, a slash or a control character.
     """
     if not 0 < len(text) <= 128 or _NOT_IN_A_LEVEL.search(text):
-        raise ConfigError(f"{where}: {text[:64]!r} can't be part of a topic", hint="use letters, digits, _ and -")
+        raise ConfigError(
+            f"{where}: {text[:64]!r} can't be part of a topic", hint="use letters, digits, _ and -"
+        )
     return text
 
 

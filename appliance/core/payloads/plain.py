@@ -59,13 +59,21 @@ class Plain:
             for field in source.fields:
                 quantity = quantity_of(field.metric)
                 if quantity is None:
-                    raise ConfigError(f"[plain.{source.name}] {field.metric!r} is no quantity", hint="see docs/configuration.md")
+                    raise ConfigError(
+                        f"[plain.{source.name}] {field.metric!r} is no quantity",
+                        hint="see docs/configuration.md",
+                    )
                 if field.unit is not None and convert(0.0, field.unit, quantity) is None:
                     raise ConfigError(
-                        f"[plain.{source.name}] {field.unit!r} is no unit of {field.metric}", hint=f"write it in {quantity.unit}"
+                        f"[plain.{source.name}] {field.unit!r} is no unit of {field.metric}",
+                        hint=f"write it in {quantity.unit}",
                     )
         self._spelt = {
-            (source.name, field.metric): (quantity, field.unit, tuple(field.path.split(".")) if field.path else ())
+            (source.name, field.metric): (
+                quantity,
+                field.unit,
+                tuple(field.path.split(".")) if field.path else (),
+            )
             for source in sources
             for field in source.fields
             if (quantity := quantity_of(field.metric)) is not None
@@ -108,7 +116,9 @@ class Plain:
             for metric, spot in source.states:
                 word = _found(value, tuple(spot.split(".")))
                 if isinstance(word, str | bool | int | float) and len(str(word)) <= 64:
-                    states.append(Reading(device, metric, word.lower() if isinstance(word, str) else word, None))
+                    states.append(
+                        Reading(device, metric, word.lower() if isinstance(word, str) else word, None)
+                    )
                 else:
                     dropped["missing" if word is None else "not_a_word"] += 1
         return None if device is None else Decoded(device, tuple(readings), tuple(states), dropped=dropped)
@@ -120,7 +130,10 @@ class Plain:
             (one for one in self._targets if "{device}" in one.topic), None
         )
         if target is None:
-            raise ConfigError(f"{device}: no command_topic is declared", hint=f"add [plain.{name}] with command_topic and command_payload")
+            raise ConfigError(
+                f"{device}: no command_topic is declared",
+                hint=f"add [plain.{name}] with command_topic and command_payload",
+            )
         words = {"device": name, **{key: _word(value) for key, value in command.items()}}
         return (Message(_filled(target.topic, words), _filled(target.payload, words).encode()),)
 
@@ -132,7 +145,10 @@ class Plain:
 
 def _pattern(source: PlainSource) -> re.Pattern[str]:
     if source.topic.count("+") > 1 or "#" in source.topic:
-        raise ConfigError(f"[plain.{source.name}] topic {source.topic!r}: one + at most, and no #", hint="write it as sensors/+/state")
+        raise ConfigError(
+            f"[plain.{source.name}] topic {source.topic!r}: one + at most, and no #",
+            hint="write it as sensors/+/state",
+        )
     return re.compile(re.escape(source.topic).replace(r"\+", "([^/]{1,128})"))
 
 
@@ -144,7 +160,7 @@ def _bare(payload: bytes) -> float | str:
     return "null" if payload.strip() in _NO_VALUE else "not_a_number"
 
 
-def _found(value: Any, path: tuple[str, ...]) -> Any:  # noqa: ANN401  JSON
+def _found(value: Any, path: tuple[str, ...]) -> Any:
     for key in path:
         if isinstance(value, dict):
             value = value.get(key)
@@ -155,7 +171,7 @@ def _found(value: Any, path: tuple[str, ...]) -> Any:  # noqa: ANN401  JSON
     return value
 
 
-def _looked_up(value: Any, path: tuple[str, ...]) -> float | int | str:  # noqa: ANN401  JSON
+def _looked_up(value: Any, path: tuple[str, ...]) -> float | int | str:
     """Return the number at `path`, or the reason for none. A number in a string counts: plain devices often send it so."""
     found = _found(value, path)
     if found is None:

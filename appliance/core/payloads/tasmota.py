@@ -33,7 +33,12 @@ _FIELDS: dict[str, tuple[str, str | None]] = {
 }
 _INDEXES = {"VOC": ("voc_index", "index"), "NOx": ("nox_index", "index")}
 """What only Sensirion's chips call so: elsewhere VOC is no index."""
-_ENERGY = {"Power": ("power", "W"), "Total": ("energy", "kWh"), "Voltage": ("voltage", "V"), "Current": ("current", "A")}
+_ENERGY = {
+    "Power": ("power", "W"),
+    "Total": ("energy", "kWh"),
+    "Voltage": ("voltage", "V"),
+    "Current": ("current", "A"),
+}
 _SPLIT = frozenset({"Power", "Total", "Voltage"})
 """What a meter with several channels tells of each, in an array."""
 
@@ -71,7 +76,11 @@ class Tasmota:
         power = _POWER.fullmatch(what)
         if power is not None and prefix == "stat":
             word = message.payload[:64].decode("utf-8", "replace").lower()
-            return Decoded(device, states=(Reading(device, _numbered("state", power[1]), word, None),)) if word in ("on", "off") else Decoded(device)
+            return (
+                Decoded(device, states=(Reading(device, _numbered("state", power[1]), word, None),))
+                if word in ("on", "off")
+                else Decoded(device)
+            )
         if what == "SENSOR":
             return self._sensors(device, read_object(message.payload, where=message.topic))
         if what in ("STATE", "RESULT"):
@@ -87,7 +96,9 @@ class Tasmota:
         name = _name(device)
         for key in command:
             if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]{0,31}", key):
-                raise ConfigError(f"{device}: {key[:64]!r} is no command of Tasmota", hint="as POWER, POWER2, FanSpeed")
+                raise ConfigError(
+                    f"{device}: {key[:64]!r} is no command of Tasmota", hint="as POWER, POWER2, FanSpeed"
+                )
         return tuple(Message(f"cmnd/{name}/{key}", str(value).encode()) for key, value in command.items())
 
     def ask(self, device: str, properties: tuple[str, ...]) -> tuple[Message, ...]:
@@ -98,7 +109,9 @@ class Tasmota:
     def _will(self, device: str, message: Message) -> Decoded:
         word = message.payload[:16].lower()
         if word not in (b"online", b"offline"):
-            raise Malformed(f"{message.topic}: neither Online nor Offline", hint="is this Tasmota?", reason="no_word")
+            raise Malformed(
+                f"{message.topic}: neither Online nor Offline", hint="is this Tasmota?", reason="no_word"
+            )
         return Decoded(device, available=word == b"online")
 
     def _state(self, device: str, payload: dict[str, Any]) -> Decoded:
@@ -122,9 +135,14 @@ class Tasmota:
     def _sensors(self, device: str, payload: dict[str, Any]) -> Decoded:
         found: dict[str, Reading] = {}
         dropped: Counter[str] = Counter()
-        units = {"temperature": _text(payload, "TempUnit", "C"), "pressure": _text(payload, "PressureUnit", "hPa")}
+        units = {
+            "temperature": _text(payload, "TempUnit", "C"),
+            "pressure": _text(payload, "PressureUnit", "hPa"),
+        }
         chips = {name: fields for name, fields in payload.items() if isinstance(fields, dict)}
-        several = sum(name.startswith(_PROBES) and "Temperature" in fields for name, fields in chips.items()) > 1
+        several = (
+            sum(name.startswith(_PROBES) and "Temperature" in fields for name, fields in chips.items()) > 1
+        )
         # The best chip for the room's air speaks first, and so gets the plain names.
         for name in sorted(chips, key=_rank):
             if name == "ENERGY":
@@ -133,7 +151,11 @@ class Tasmota:
             fields = chips[name]
             for key, value in fields.items():
                 spelt = _FIELDS.get(key) or (_INDEXES.get(key) if name.startswith(("SEN5", "SGP4")) else None)
-                if spelt is None or (key == "Temperature" and name.startswith(_OWN_TEMPERATURE)) or (key == "eCO2" and "CarbonDioxide" in fields):
+                if (
+                    spelt is None
+                    or (key == "Temperature" and name.startswith(_OWN_TEMPERATURE))
+                    or (key == "eCO2" and "CarbonDioxide" in fields)
+                ):
                     # An estimate beside the measurement itself (eCO2 of an SCD30) adds nothing.
                     continue
                 metric, unit = spelt[0], spelt[1] or units[spelt[0]]

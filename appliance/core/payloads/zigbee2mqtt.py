@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from appliance.core.payloads.json import MAX_DECLARATION, number, read_object, read
+from appliance.core.payloads.json import MAX_DECLARATION, number, read, read_object
 from appliance.core.payloads.message import Catalogue, Declaration, Decoded, Message, Scalar, level
 from appliance.core.quantities import MICROGRAMS, QUANTITIES, Quantity, canonical, convert
 from appliance.core.readings import Reading
@@ -48,11 +48,29 @@ _BY_UNIT = {("voc", "ppb"): "voc_ppb", ("voc", "ppm"): "voc_ppb", ("voc", MICROG
 """Which quantity an ambiguous key is, by its declared unit."""
 
 _STATES = frozenset(
-    "state fan_state fan_mode fan_speed contact occupancy presence smoke water_leak gas carbon_monoxide tamper vibration".split()
+    [
+        "state",
+        "fan_state",
+        "fan_mode",
+        "fan_speed",
+        "contact",
+        "occupancy",
+        "presence",
+        "smoke",
+        "water_leak",
+        "gas",
+        "carbon_monoxide",
+        "tamper",
+        "vibration",
+    ]
 )
 """Properties that say what a device does or senses in words or flags."""
 _LEVELS = frozenset({"fan_speed"})
-_ENDPOINTS = frozenset(f"{name}_{end}" for name in ("state", "contact") for end in ("l1", "l2", "l3", "l4", "left", "right", "1", "2", "3", "4"))
+_ENDPOINTS = frozenset(
+    f"{name}_{end}"
+    for name in ("state", "contact")
+    for end in ("l1", "l2", "l3", "l4", "left", "right", "1", "2", "3", "4")
+)
 
 
 class _Spelling(msgspec.Struct, frozen=True):
@@ -99,7 +117,11 @@ class Zigbee2mqtt:
 
     def ask(self, device: str, properties: tuple[str, ...]) -> tuple[Message, ...]:
         """Return one message to `<base>/<name>/get`."""
-        return (Message(f"{self._prefix}{self._name(device)}/get", msgspec.json.encode(dict.fromkeys(properties, ""))),)
+        return (
+            Message(
+                f"{self._prefix}{self._name(device)}/get", msgspec.json.encode(dict.fromkeys(properties, ""))
+            ),
+        )
 
     def _name(self, device: str) -> str:
         name = device.removeprefix("zigbee2mqtt/")
@@ -133,17 +155,27 @@ class Zigbee2mqtt:
             elif plain in spelling.quantity.sentinels:
                 dropped["sentinel"] += 1
             else:
-                converted = plain if spelling.unit == spelling.quantity.unit else convert(plain, spelling.unit or "", spelling.quantity)
+                converted = (
+                    plain
+                    if spelling.unit == spelling.quantity.unit
+                    else convert(plain, spelling.unit or "", spelling.quantity)
+                )
                 if converted is None:
                     dropped["unit"] += 1
                 else:
                     readings.append(Reading(device, spelling.metric, converted, spelling.quantity.unit))
         last_seen = payload.get("last_seen")
         return Decoded(
-            device, tuple(readings), tuple(states), dropped=dropped, last_seen=None if last_seen is None else str(last_seen)[:64]
+            device,
+            tuple(readings),
+            tuple(states),
+            dropped=dropped,
+            last_seen=None if last_seen is None else str(last_seen)[:64],
         )
 
-    def _state(self, device: str, key: str, value: object, states: list[Reading], dropped: Counter[str]) -> None:
+    def _state(
+        self, device: str, key: str, value: object, states: list[Reading], dropped: Counter[str]
+    ) -> None:
         if value is None:
             dropped["null"] += 1
         elif key in _LEVELS:
@@ -182,18 +214,29 @@ class Zigbee2mqtt:
         device = "zigbee2mqtt/bridge"
         if name == "bridge/state":
             word = _word(message)
-            return Decoded(device, available=word == "online") if word in ("online", "offline") else Decoded(device)
+            return (
+                Decoded(device, available=word == "online")
+                if word in ("online", "offline")
+                else Decoded(device)
+            )
         if name != "bridge/devices":
             return Decoded(device)
         listed = read(message.payload, where=message.topic, most=MAX_DECLARATION)
         if type(listed) is not list:
-            raise Malformed(f"{message.topic}: no list of devices", hint="is this zigbee2mqtt?", reason="no_list")
-        return Decoded(device, declarations=tuple(found for entry in listed if (found := _declaration(entry)) is not None))
+            raise Malformed(
+                f"{message.topic}: no list of devices", hint="is this zigbee2mqtt?", reason="no_list"
+            )
+        return Decoded(
+            device,
+            declarations=tuple(found for entry in listed if (found := _declaration(entry)) is not None),
+        )
 
     def _availability(self, name: str, message: Message) -> Decoded:
         word = _word(message)
         if word not in ("online", "offline"):
-            raise Malformed(f"{message.topic}: neither online nor offline", hint="is this zigbee2mqtt?", reason="no_word")
+            raise Malformed(
+                f"{message.topic}: neither online nor offline", hint="is this zigbee2mqtt?", reason="no_word"
+            )
         return Decoded(f"zigbee2mqtt/{name}", available=word == "online")
 
 
@@ -243,11 +286,16 @@ def _declaration(entry: object) -> Declaration | None:
         access = feature.get("access")
         values = feature.get("values")
         if isinstance(access, int) and access & 2:
-            words = values if isinstance(values, list) else [feature.get("value_on"), feature.get("value_off")]
+            words = (
+                values if isinstance(values, list) else [feature.get("value_on"), feature.get("value_off")]
+            )
             accepts[key] = tuple(word for word in words[:64] if isinstance(word, str | int | float | bool))
     described = definition.get("description")
     return Declaration(
-        f"zigbee2mqtt/{entry['friendly_name'][:200]}", units, accepts, described[:200] if isinstance(described, str) else ""
+        f"zigbee2mqtt/{entry['friendly_name'][:200]}",
+        units,
+        accepts,
+        described[:200] if isinstance(described, str) else "",
     )
 
 

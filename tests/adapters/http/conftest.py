@@ -30,7 +30,7 @@ from appliance.core.clock import SECOND, Instant
 from appliance.core.events import Decision, Input, Override
 from appliance.errors import Malformed, StoreError
 
-TOKEN = "t0ken-of-this-home-0123456789"  # noqa: S105
+TOKEN = "t0ken-of-this-home-0123456789"
 LADDER = Ladder(("off", "low", "medium", "high", "turbo"), rest=0, safe=0)
 UNITS = {"pm2_5": "µg/m³", "co2": "ppm", "temperature": "°C", "presence": None}
 
@@ -63,7 +63,7 @@ class SmallHome:
 
     # -- what happens
 
-    def hear(  # noqa: PLR0913
+    def hear(
         self,
         channel: str,
         value: float | str | None,

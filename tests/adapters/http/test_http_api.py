@@ -17,7 +17,7 @@ from appliance.adapters.http.port import HealthView, PartView
 from appliance.adapters.http.server import serve
 from appliance.errors import LinkError
 
-TOKEN = "another-token-of-a-home-0123"  # noqa: S105
+TOKEN = "another-token-of-a-home-0123"
 ROOT = Path(__file__).parents[3]
 DECISION_KEYS = {
     "id",
@@ -239,7 +239,7 @@ async def test_a_wish_that_cannot_be_is_refused_and_changes_nothing(home, client
         ("HEAD", "/v1/appliances", 405, None),
     ],
 )
-async def test_every_refusal_is_a_problem(client, bearer, method, path, status, code):  # noqa: PLR0913, PLR0917
+async def test_every_refusal_is_a_problem(client, bearer, method, path, status, code):
     answer = await client.request(
         method, path, headers={**bearer, **JSON}, content=b'{"action":"low"}' if method == "PUT" else None
     )
@@ -408,7 +408,7 @@ def test_the_port_and_the_feed_import_no_web_framework():
         "web = 'fastapi', 'starlette', 'uvicorn', 'pydantic', 'anyio';"
         "print([name for name in web if name in sys.modules])"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
 
 

@@ -13,7 +13,7 @@ from appliance.adapters.http.server import serve
 from appliance.adapters.http.tokens import MAX_ADDRESSES, Answer, Tokens
 from appliance.errors import ConfigError
 
-TOKEN = "t0ken-of-this-home-0123456789"  # noqa: S105
+TOKEN = "t0ken-of-this-home-0123456789"
 POST = b"POST /v1/decide HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
 PUT = "PUT /v1/appliances/purifier/override HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
 
@@ -195,7 +195,7 @@ def test_a_crowd_of_addresses_does_not_fill_the_memory():
 
 def test_a_token_that_can_be_guessed_is_refused_at_the_start(home):
     with pytest.raises(ConfigError):
-        create_app(home, token="short")  # noqa: S106
+        create_app(home, token="short")
 
 
 async def test_a_large_body_is_refused_by_its_word_alone(server):
@@ -331,7 +331,7 @@ class TestHalfSent:
         assert (status, b"too-many-connections" in answer) == (503, True)
         held.pop()[1].close()
         async with asyncio.timeout(5):
-            while (await say(server.port, get(), wait=5))[0] != 200:  # noqa: ASYNC110 - seen from outside
+            while (await say(server.port, get(), wait=5))[0] != 200:
                 await asyncio.sleep(0.02)
         for _, writer in held:
             writer.close()

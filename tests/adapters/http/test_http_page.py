@@ -17,7 +17,7 @@ playwright = pytest.importorskip(
     "playwright.async_api", reason="playwright is not installed: the page is not tested"
 )
 
-TOKEN = "t0ken-of-this-home-0123456789"  # noqa: S105
+TOKEN = "t0ken-of-this-home-0123456789"
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = (
     "--headless",

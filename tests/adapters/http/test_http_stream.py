@@ -49,7 +49,7 @@ class Listener:
 
 async def until(condition) -> None:
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - the state of a server is seen from outside
+        while not condition():
             await asyncio.sleep(0.01)
 
 
@@ -142,7 +142,7 @@ class TestUnread:
 
 
 async def test_closing_the_server_ends_the_streams_at_once(home):
-    server = serve(create_app(home, token="a-token-that-nobody-uses-here"))  # noqa: S106
+    server = serve(create_app(home, token="a-token-that-nobody-uses-here"))
     task = asyncio.create_task(server.run())
     listeners = [await Listener.connect(server.port) for _ in range(3)]
     await server.close()
