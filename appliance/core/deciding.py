@@ -144,10 +144,17 @@ def _advice(spec: Appliance, wish: Proposal) -> Voice:
     )
 
 
-def _rests_on(snapshot: Snapshot) -> tuple[bool, ...]:
+def _rests_on(snapshot: Snapshot) -> tuple[int, ...]:
+    """Return how each channel stands: 0 where its value may be acted on, else why not."""
     now = snapshot.now
-    measured = [sense.value(now) is not None for sense in snapshot.senses.values()]
-    return (*measured, *(said.value(now) is not None for said in snapshot.learned.values()))
+    stands = []
+    for sense in snapshot.senses.values():
+        if sense.value(now) is not None:
+            stands.append(0)
+        else:
+            newest = sense.newest()
+            stands.append(1 if newest is None else 2 + newest.quality)
+    return (*stands, *(0 if said.value(now) is not None else 1 for said in snapshot.learned.values()))
 
 
 def _command(
@@ -192,6 +199,10 @@ def _wake_ns(spec: Appliance, state: ApplianceState, snapshot: Snapshot) -> int:
     wakes = [(now_ns // BIN_NS + 1) * BIN_NS]
     after = replace(snapshot, memory=state.memory)
     wakes += [wake for guard in spec.guards if (wake := guard.wakes_ns(after)) is not None]
+    since = state.memory.true_since
+    if since:
+        timers = (timer for rule in spec.rules for timer in rule.timers)
+        wakes += [since[timer.key].boottime_ns + timer.span_ns for timer in timers if timer.key in since]
     if state.memory.override is not None:
         wakes.append(overrides.ends_ns(state.memory.override, snapshot.now))
     if state.flight is not None:

@@ -124,10 +124,9 @@ def _jumps(value: float, quantity: Quantity, previous: Heard, now: Instant) -> b
     reach = quantity.max_rate_per_s * max(now_ns - previous.good_ns, SMOOTHING_NS) / SECOND
     if abs(value - previous.good_value) <= reach:
         return False
-    if previous.jumped_to is None:
-        return True
-    again = quantity.max_rate_per_s * max(now_ns - previous.heard_ns, SMOOTHING_NS) / SECOND
-    return abs(value - previous.jumped_to) > again
+    # A second reading on the same side confirms the first: a plume that goes on rising is one, two spikes in a row hardly.
+    jumped_to = previous.jumped_to
+    return jumped_to is None or (value > previous.good_value) is not (jumped_to > previous.good_value)
 
 
 def hear(

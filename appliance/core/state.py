@@ -25,7 +25,7 @@ class ApplianceState(msgspec.Struct, frozen=True):
     """What is remembered of one appliance: `memory` outlives a restart, the rest is heard again or rebuilt.
 
     `states` is the fold of its device's reports; `answered` whether any came since the link is up; `quiet_until_ns` until
-    when a change is no hand; `rests_on` is which inputs were known at the last decision; `wake_ns` when to look again.
+    when a change is no hand; `rests_on` is how each input stood at the last decision; `wake_ns` when to look again.
     """
 
     senses: Mapping[str, Sense]
@@ -38,7 +38,7 @@ class ApplianceState(msgspec.Struct, frozen=True):
     flight: Flight | None = None
     quiet_until_ns: int = 0
     last: Decision | None = None
-    rests_on: tuple[bool, ...] = ()
+    rests_on: tuple[int, ...] = ()
     wake_ns: int = 0
 
 

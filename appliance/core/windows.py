@@ -5,6 +5,7 @@ give the same bits for the same instants in training, on the device and in repla
 """
 
 from collections.abc import Iterator
+from math import sqrt
 from typing import Self
 
 import msgspec
@@ -136,7 +137,7 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
         if len(known) < 2 or values[-1] is None or (whole and len(known) < len(values)):
             return None
         level = sum(known) / len(known)
-        return (sum((value - level) ** 2 for value in known) / len(known)) ** 0.5
+        return sqrt(sum((value - level) ** 2 for value in known) / len(known))
 
     def _extreme(self, now_ns: int, span_ns: int, *, whole: bool, least: bool) -> float | None:
         steps = []

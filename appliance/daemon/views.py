@@ -37,6 +37,7 @@ from appliance.core.events import PersonSpoke
 from appliance.core.explain import inputs, lines, sentence
 from appliance.core.profile import Appliance
 from appliance.core.quantities import convert
+from appliance.core.readings import Quality
 from appliance.core.snapshot import Snapshot
 from appliance.core.state import ApplianceState
 from appliance.daemon.control import Control

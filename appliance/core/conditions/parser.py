@@ -168,12 +168,11 @@ class _Parser:
             parts.append(self.negation())
         return parts[0] if len(parts) == 1 else And(tuple(parts))
 
-    def negation(self) -> Node:
+    def negation(self, *, negated: bool = False) -> Node:
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise self.error(f"more than {MAX_DEPTH} brackets within each other", "split it into two rules")
-        negated = self.accept("not")
-        node = Not(self.negation()) if negated else self.primary()
+        node = Not(self.negation(negated=True)) if self.accept("not") else self.primary()
         if self.peek() == "for":
             if negated:
                 raise self.error(
@@ -224,14 +223,14 @@ class _Parser:
             negated = self.accept("not")
             node = self.word(word)
             return Not(node) if negated else node
-        quantity = self.vocabulary.measured.get(word)
-        if quantity is None:
+        numeric = self.vocabulary.measured.get(word)
+        if numeric is None:
             raise self.error(
                 f"{word} has words, not numbers",
                 f'write "{word} is …": {", ".join(self.vocabulary.worded[word])}',
             )
         op = self.op()
-        return Compare(word, op, self.threshold(quantity))
+        return Compare(word, op, self.threshold(numeric))
 
     def word(self, channel: str) -> Node:
         kind, word, column = self.take()

@@ -1,0 +1,344 @@
+"""The controller on one fan: commands, hands, overrides, restarts, and readings that must lead to nothing."""
+
+from hypothesis import given, settings, strategies as st
+
+from appliance.core.clock import SECOND, Instant
+from appliance.core.events import LinkChanged, Tick
+from appliance.core.explain import sentence
+from tests.core.home import PROFILE, RULE, START, House
+
+
+def dusty(guards: str = "") -> House:
+    house = House(PROFILE + RULE + guards)
+    house.report(1, "off")
+    house.say(2, "air", pm25=40)
+    return house
+
+
+def test_a_good_reading_above_the_limit_is_commanded_and_explained() -> None:
+    house = dusty()
+    assert house.commands == [(2, "high")]
+    assert sentence(house.last) == "high, because 40 µg/m³ of dust."
+    assert [seen.quality for seen in house.last.inputs] == ["good", "unknown"]
+
+
+def test_the_same_decision_is_not_commanded_twice() -> None:
+    house = dusty()
+    house.report(3, "9")
+    for at in range(10, 60, 10):
+        house.say(at, "air", pm25=40 + at % 3)
+    assert house.commands == [(2, "high")]
+
+
+def test_hysteresis_holds_between_the_two_limits_and_ends_below_the_lower() -> None:
+    house = dusty()
+    house.report(3, "9")
+    house.say(20, "air", pm25=25)
+    assert house.last.action == "high"
+    house.say(30, "air", pm25=19)
+    assert house.commands[-1] == (30, "off")
+
+
+def test_nothing_heard_since_boot_switches_nothing_on() -> None:
+    house = House(PROFILE + RULE)
+    house.report(1, "off")
+    house.let_pass(3600)
+    assert house.commands == []
+
+
+def test_a_retained_reading_is_never_fresh() -> None:
+    house = House(PROFILE + RULE)
+    house.report(1, "off")
+    house.say(2, "air", retain=True, pm25=400)
+    assert house.commands == []
+    assert house.last.inputs[0].reason == "retained"
+
+
+def test_bad_values_change_nothing_until_the_last_good_one_is_too_old() -> None:
+    house = dusty()
+    house.report(3, "9")
+    for at, value in ((10, -1), (20, 65535), (30, 99999), (40, None)):
+        house.say(at, "air", pm25=value)
+        assert house.last.action == "high"
+    house.let_pass(400)
+    assert house.commands[-1][1] == "off"
+    assert sentence(house.last).startswith("off, because nobody asks (pm2_5 is unknown")
+
+
+def test_a_silent_sensor_lets_go_when_its_age_is_up_and_not_at_the_next_bin() -> None:
+    house = dusty()
+    house.report(3, "9")
+    house.let_pass(400)
+    first_off = next(at for at, action in house.commands if action == "off")
+    assert 302 <= first_off < 303
+
+
+def test_a_hand_at_the_device_is_obeyed_for_its_time_and_then_ends() -> None:
+    house = dusty()
+    house.report(3, "9")
+    house.report(60, "off")
+    assert house.last.source == "person by device"
+    assert sentence(house.last).startswith("off, because a person chose off at the device, until 00:11")
+    for at in range(70, 640, 30):
+        house.say(at, "air", pm25=40 + at % 7)
+    assert house.commands == [(2, "high")]
+    house.say(661, "air", pm25=44)
+    assert [action for _, action in house.commands] == ["high", "high"]
+    assert 660 <= house.commands[-1][0] <= 661
+
+
+def test_a_second_hand_back_to_what_we_commanded_is_a_hand_too() -> None:
+    house = dusty()
+    house.report(3, "9")
+    house.report(60, "off")
+    house.report(120, "9")
+    assert house.memory.override is not None
+    assert house.memory.override.action == "high"
+    assert len(house.commands) == 1
+
+
+def test_an_echo_and_a_late_report_of_the_command_before_are_no_hands() -> None:
+    house = dusty()
+    house.report(2.05, "9")  # the bridge's optimistic echo
+    house.report(2.4, "off")  # the device had not heard yet
+    house.report(3.5, "9")
+    house.let_pass(60)
+    assert house.memory.override is None
+    assert house.commands == [(2, "high")]
+
+
+def test_a_retained_state_is_no_hand() -> None:
+    house = dusty()
+    house.report(3, "9")
+    house.report(60, "off", retain=True)
+    assert house.memory.override is None
+
+
+def test_a_change_while_the_link_was_down_is_no_hand() -> None:
+    house = dusty()
+    house.report(3, "9")
+    house.events(60, LinkChanged(False))
+    house.events(90, LinkChanged(True))
+    house.report(91, "off")
+    assert house.memory.override is None
+    assert house.commands[-1] == (91, "high")
+
+
+def test_a_mode_chosen_at_the_device_is_left_alone_while_it_holds() -> None:
+    house = dusty()
+    house.report(3, "9")
+    house.report(60, "auto")
+    house.say(70, "air", pm25=41)
+    assert house.last.action == "auto"
+    assert house.commands == [(2, "high")]
+
+
+def test_a_device_that_will_not_obey_is_tried_three_times_and_then_reported() -> None:
+    house = dusty()
+    house.let_pass(200)
+    assert [action for _, action in house.commands] == ["high"] * 3
+    assert house.commands[-1][0] < 12
+    assert house.notices == ["zigbee2mqtt/fan was told high 3 times and reports off"]
+
+
+def test_an_override_over_http_ends_at_its_time_and_by_command() -> None:
+    house = dusty()
+    house.report(3, "9")
+    house.person(10, "low", for_s=60)
+    house.report(11, "2")
+    assert house.commands[-1] == (10, "low")
+    house.let_pass(75)
+    assert house.commands[-1][1] == "high"
+    house.report(77, "9")
+    house.person(100, "off", for_s=3600)
+    house.report(101, "off")
+    house.person(110, None)
+    assert house.commands[-1] == (110, "high")
+
+
+def test_minimum_times_hold_for_rules() -> None:
+    house = House(PROFILE + RULE + '[guards.minimum_on]\nfor = "3 min"\n[guards.minimum_off]\nfor = "1 min"\n')
+    house.report(1, "off")
+    house.say(2, "air", pm25=40)
+    house.say(50, "air", pm25=40.5)
+    assert house.commands == []
+    house.say(61, "air", pm25=41)
+    assert house.commands == [(61, "high")]
+    house.report(61.5, "9")
+    house.say(100, "air", pm25=5)
+    assert house.commands[-1] == (100, "low")
+    house.report(101, "2")
+    house.let_pass(300)
+    first_off = next(at for at, action in house.commands if action == "off")
+    assert 240 <= first_off <= 242
+
+
+def test_switches_an_hour_are_limited_and_the_limit_lets_go() -> None:
+    house = House(PROFILE + RULE + "[guards.switches]\nper_hour = 4\n")
+    at = 1.0
+    house.report(at, "off")
+    for turn in range(12):
+        at += 20
+        high = turn % 2 == 0
+        house.say(at, "air", pm25=40 + turn if high else 5 + turn / 10)
+        at += 2
+        if house.commands and house.commands[-1][0] == at - 2:
+            house.report(at, "9" if house.commands[-1][1] == "high" else "off")
+    assert len(house.commands) == 4
+
+
+def test_a_restart_in_the_same_boot_keeps_override_and_timers() -> None:
+    house = dusty('[guards.minimum_on]\nfor = "3 min"\n')
+    house.report(3, "9")
+    house.person(10, "low", for_s=600)
+    house.report(11, "2")
+    again = House(PROFILE + RULE, memory=house.memory, start=house.start.plus(60 * SECOND))
+    again.report(1, "2")
+    again.say(2, "air", pm25=3)
+    assert again.last.source == "person by http"
+    assert again.commands == []
+    again.let_pass(560)
+    assert again.last.action == "off"
+
+
+def test_after_another_boot_the_appliance_counts_as_just_switched_off() -> None:
+    house = dusty()
+    other = Instant("boot-2", 5 * SECOND, START.wall_ns + 3600 * SECOND)
+    again = House(PROFILE + RULE + '[guards.minimum_off]\nfor = "1 min"\n', memory=house.memory, start=other)
+    again.report(1, "off")
+    again.say(2, "air", pm25=40)
+    assert again.commands == []
+    again.say(62, "air", pm25=40.5)
+    assert again.commands == [(60, "high")]
+
+
+def test_a_cache_that_is_sent_again_after_our_command_refreshes_nothing() -> None:
+    house = House(PROFILE + RULE, channels={"pm2_5": (("zigbee2mqtt/fan", None),)})
+    house.say(1, "fan", pm25=40, fan_state="OFF", fan_mode="off")
+    assert house.commands == [(1, "high")]
+    good = house.controller.state.appliances["fan"].senses["pm2_5"].age_ns(house.start.plus(SECOND))
+    house.say(2, "fan", pm25=40, fan_state="ON", fan_mode="9")
+    sense = house.controller.state.appliances["fan"].senses["pm2_5"]
+    assert good == 0
+    assert sense.age_ns(house.start.plus(2 * SECOND)) == SECOND
+
+
+def test_before_the_device_has_answered_only_a_person_commands() -> None:
+    house = House(PROFILE + RULE)
+    house.say(2, "air", pm25=40)
+    assert house.commands == []
+    house.person(5, "low")
+    assert house.commands == [(5, "low")]
+
+
+def test_supposing_changes_nothing() -> None:
+    house = dusty()
+    before = house.controller.state
+    decision = house.controller.suppose("fan", {"pm2_5": 3.0}, house.start.plus(3 * SECOND))
+    assert decision is not None
+    assert decision.action == "off"
+    assert house.controller.state is before
+
+
+def test_one_wake_up_with_many_events_decides_as_many_wake_ups_with_one() -> None:
+    together, apart = House(PROFILE + RULE), House(PROFILE + RULE)
+    messages = [{"pm25": 40}, {"pm25": 10}, {"pm25": 50}]
+    events = [event for payload in messages for event in _events(together, payload)]
+    together.report(1, "off")
+    apart.report(1, "off")
+    together.events(2, *events)
+    for event in events:
+        apart.events(2, event)
+    assert together.commands == apart.commands
+    assert [(d.action, d.source, d.voices) for d in together.decisions] == [(d.action, d.source, d.voices) for d in apart.decisions]
+
+
+def _events(house: House, payload: dict[str, float]) -> list:
+    import json
+
+    from appliance.core.payloads.message import Message
+
+    return house.intake.events([Message("zigbee2mqtt/air", json.dumps(payload).encode())])
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["reading", "reading", "reading", "person", "hand", "link"]),
+        st.integers(1, 90),
+        st.sampled_from([None, -1, 3, 15, 30, 40, 200]),
+        st.sampled_from(["off", "2", "9"]),
+    ),
+    max_size=50,
+)
+MODES = {"off": "off", "low": "2", "high": "9", "auto": "auto"}
+
+
+class Device:
+    """A fan that obeys a second after each command. `log` is what it really did, and whether a hand did it."""
+
+    def __init__(self, house: House) -> None:
+        self.house, self.mode, self.log, self.seen = house, "off", [(0.0, "off", False)], 0
+
+    def turn(self, at: float, mode: str, *, hand: bool) -> None:
+        if mode != self.mode:
+            self.mode = mode
+            self.log.append((at, mode, hand))
+        self.house.report(at, mode)
+
+    def live(self, until: float) -> None:
+        house = self.house
+        while True:
+            fresh, self.seen = house.commands[self.seen :], len(house.commands)
+            for at, action in fresh:
+                self.turn(at + 1.0, MODES[action], hand=False)
+            wake = (house.controller.wake_at() - house.start.boottime_ns) / SECOND
+            if len(house.commands) == self.seen and wake >= until:
+                return
+            if len(house.commands) == self.seen:
+                house.events(max(wake, house.at), Tick())
+
+
+@settings(max_examples=150, deadline=None)
+@given(STEPS)
+def test_a_rest_is_kept_and_switches_are_limited_whatever_happens(steps) -> None:
+    """Judged from outside: by what the device really did."""
+    house = House(PROFILE + RULE + '[guards.minimum_off]\nfor = "1 min"\n[guards.switches]\nper_hour = 6\n')
+    device = Device(house)
+    house.report(0.5, "off")
+    at, people = 0.5, False
+    for kind, seconds, value, mode in steps:
+        at = max(at, house.at) + seconds
+        device.live(at)
+        if kind == "reading":
+            house.say(at, "air", pm25=value)
+        elif kind == "person":
+            people = True
+            house.person(at, {"off": "off", "2": "low", "9": "high"}[mode], 120)
+        elif kind == "hand":
+            people = True
+            device.turn(at, mode, hand=True)
+        else:
+            house.events(at, LinkChanged(False), LinkChanged(True))
+            house.report(at + 0.5, device.mode)
+    device.live(at + 200)
+    off_since = 0.0
+    for when, mode, hand in device.log[1:]:
+        if mode == "off":
+            off_since = when
+        elif not hand and device.log[device.log.index((when, mode, hand)) - 1][1] == "off":
+            assert when - off_since >= 60
+    if not people:
+        ours = [when for when, _, hand in device.log[1:] if not hand]
+        assert all(sum(1 for other in ours if when <= other < when + 3600) <= 7 for when in ours)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 120), st.sampled_from([None, "x", True, -1, 65535, 1e308, 99999.0]))))
+def test_readings_that_are_none_never_switch_on(values) -> None:
+    house = House(PROFILE + RULE)
+    house.report(1, "off")
+    at = 1.0
+    for seconds, value in values:
+        at += seconds
+        house.say(at, "air", pm25=value)
+    assert house.commands == []
