@@ -4,8 +4,10 @@ Bins are anchored at boot and hold whole steps of the quantity's resolution, so 
 give the same bits for the same instants in training, on the device and in replay. Never in here: units, or trust.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from math import sqrt
+from operator import attrgetter
 from typing import Self
 
 import msgspec
@@ -20,6 +22,9 @@ COARSE_NS = 600 * SECOND
 """A coarse bin: ten minutes."""
 COARSE_BINS = 144
 """Coarse bins that are kept: a day."""
+
+
+_INDEX = attrgetter("index")
 
 
 class Bin(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -140,34 +145,47 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
         return sqrt(sum((value - level) ** 2 for value in known) / len(known))
 
     def _extreme(self, now_ns: int, span_ns: int, *, whole: bool, least: bool) -> float | None:
-        steps = []
-        unknown = 0
-        newest = None
-        for index, known in self._bins(now_ns, span_ns):
-            newest = known
-            if known is None:
-                unknown += 1
-            elif known.index != index:
-                steps.append(known.last)
-            else:
-                steps.append(known.least if least else known.greatest)
-        if newest is None or (whole and unknown):
+        # Not bin by bin as in `_bins`: what a bin holds on to was heard in it or before the span, so one look at each stored
+        # bin is enough. Spans of a day are asked for at each reading.
+        closed, open_bin, newest, count, width = self._grid(now_ns, span_ns)
+        first = newest - count + 1
+        start = bisect_left(closed, first, key=_INDEX)
+        heard = list(closed[start:])
+        before = closed[start - 1] if start else None
+        if open_bin is not None and open_bin.index < first:
+            before = open_bin
+        elif open_bin is not None:
+            heard.append(open_bin)
+        while heard and heard[-1].index > newest:
+            heard.pop()
+        last = heard[-1] if heard else before
+        if last is None or (last.index != newest and not self._holds(last, newest, width)):
             return None
+        if whole and any(known is None for _, known in self._bins(now_ns, span_ns)):
+            return None
+        steps = [bin_.least for bin_ in heard] if least else [bin_.greatest for bin_ in heard]
+        if (
+            before is not None
+            and (not heard or heard[0].index != first)
+            and self._holds(before, first, width)
+        ):
+            steps.append(before.last)
         return float(min(steps) if least else max(steps)) * self.resolution
+
+    def _grid(self, now_ns: int, span_ns: int) -> tuple[tuple[Bin, ...], Bin | None, int, int, int]:
+        """Return closed bins, open bin, the newest index, the number of bins, and their width for a span."""
+        if span_ns <= FINE_BINS * BIN_NS:
+            return self.fine, self.open_fine, now_ns // BIN_NS, max(1, -(-span_ns // BIN_NS)), BIN_NS
+        return self.coarse, self.open_coarse, now_ns // COARSE_NS, -(-span_ns // COARSE_NS), COARSE_NS
 
     def _bins(self, now_ns: int, span_ns: int) -> Iterator[tuple[int, Bin | None]]:
         """Yield (index, the bin that tells its value or None) for each whole bin of the span, oldest first."""
-        fine = span_ns <= FINE_BINS * BIN_NS
-        width = BIN_NS if fine else COARSE_NS
-        closed = self.fine if fine else self.coarse
-        open_bin = self.open_fine if fine else self.open_coarse
-        newest = now_ns // width
-        count = max(1, -(-span_ns // width))
+        closed, open_bin, newest, count, width = self._grid(now_ns, span_ns)
         stored = len(closed) + (open_bin is not None)
-        # The stored bin at or before the first index, found from the newest end: spans are short, windows are long.
-        position = stored - 1
-        while position >= 0 and _at(closed, open_bin, position).index > newest - count:
-            position -= 1
+        # The stored bin before the first index.
+        position = bisect_left(closed, newest - count + 1, key=_INDEX) - 1
+        if open_bin is not None and open_bin.index <= newest - count:
+            position = len(closed)
         before = _at(closed, open_bin, position) if position >= 0 else None
         for index in range(newest - count + 1, newest + 1):
             if position + 1 < stored and _at(closed, open_bin, position + 1).index <= index:
