@@ -287,8 +287,11 @@ class Views:
             self.feed.publish(HealthChanged(health))
 
     def _heard(self, spec: Appliance, channel: str) -> int | None:
-        sense = self._control.controller.state.appliances[spec.id].senses.get(channel)
-        newest = None if sense is None else sense.newest()
+        state = self._control.controller.state.appliances[spec.id]
+        sense = state.senses.get(channel)
+        if sense is None:
+            return state.learned[channel].at.boottime_ns
+        newest = sense.newest()
         return None if newest is None else newest.heard_ns
 
     def _tell_committed(self, decision_ids: list[int]) -> None:

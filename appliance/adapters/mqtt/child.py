@@ -6,6 +6,7 @@ It ends with its parent. Never in here: a broker's own work.
 import asyncio
 import ctypes
 import importlib.util
+import os
 import shutil
 import signal
 import socket
@@ -88,7 +89,9 @@ def mosquitto(port: int = 0) -> ChildBroker | None:
     port = port or _free_port()
     folder = tempfile.TemporaryDirectory(prefix="appliance-mosquitto-")
     config = Path(folder.name) / "mosquitto.conf"
-    config.write_text(MOSQUITTO_CONF.format(port=port), encoding="ascii")
+    # Started by root it would become another user, and with that forget to end with its parent.
+    user = "user root\n" if os.geteuid() == 0 else ""
+    config.write_text(user + MOSQUITTO_CONF.format(port=port), encoding="ascii")
     process = subprocess.Popen(  # noqa: S603  a program that we name
         [program, "-c", str(config)],
         stdin=subprocess.DEVNULL,

@@ -293,7 +293,7 @@ async def test_an_unforeseen_error_is_a_500_problem_that_tells_no_secret(home, c
 async def test_health_and_readiness_are_told_by_status_too(home, client):
     assert (await client.get("/healthz")).status_code == (await client.get("/readyz")).status_code == 200
     parts = (PartView("store", "degraded", "the disk is full"),)
-    home.status = HealthView("degraded", False, "0.1.0", 1.0, parts)
+    home.status = HealthView("degraded", False, "0.1.0", 1.0, home.status.now, parts)
     healthz = await client.get("/healthz")
     assert (healthz.status_code, healthz.json()["parts"][0]["detail"]) == (200, "the disk is full")
     assert (await client.get("/readyz")).status_code == 503

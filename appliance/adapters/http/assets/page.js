@@ -287,7 +287,8 @@ function health({ status, parts, now }) {
 function listen() {
   const stream = new EventSource("/v1/events");
   const on = (name, act) => stream.addEventListener(name, (event) => happened(() => act(JSON.parse(event.data))));
-  stream.onopen = () => told(Promise.all([whole(load), fetch("/healthz").then((answer) => answer.json()).then(health)]));
+  // The home's clock comes first: what "the last six hours" are depends on it.
+  stream.onopen = () => told(whole(() => fetch("/healthz").then((answer) => answer.json()).then(health).then(load)));
   on("appliance", card);
   on("decision", (decision) => cards.get(decision.appliance)?.decided(decision));
   on("reading", ({ appliance, reading }) => cards.get(appliance)?.heardReading(reading));
