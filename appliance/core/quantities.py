@@ -4,6 +4,7 @@ Never in here: which device measures it, or how a dialect spells it. Numbers wit
 """
 
 import re
+from functools import lru_cache
 from math import isfinite
 
 import msgspec
@@ -103,10 +104,9 @@ QUANTITIES: dict[str, Quantity] = {
 }
 """Every quantity by name."""
 
-_SUFFIX = re.compile(r"_(?:[a-z0-9]+_)?[a-z]*\d+\Z|_(?:ds18b20|ds18s20|ds1822|max31855)\Z")
-"""What a device with several sensors of one kind appends: power_2, temperature_ds18b20_1."""
-
-_AMBIGUOUS = {"pm2", "voc", "pm"}
+_SUFFIX = re.compile(r"_(?:[a-z0-9]+_){0,2}(?=[a-z]*\d)[a-z0-9]+\Z")
+"""What a device with several sensors of one kind appends, a digit in its last part: power_2, power_l1, temperature_sht3x,
+temperature_ds18b20_1."""
 
 
 def quantity_of(metric: str) -> Quantity | None:
@@ -117,7 +117,7 @@ def quantity_of(metric: str) -> Quantity | None:
     head = metric
     while "_" in head:
         head = head.rpartition("_")[0]
-        if head in QUANTITIES and head not in _AMBIGUOUS and _SUFFIX.fullmatch(metric[len(head) :]):
+        if head in QUANTITIES and _SUFFIX.fullmatch(metric[len(head) :]):
             return QUANTITIES[head]
     return None
 
@@ -155,6 +155,19 @@ _FACTORS: dict[tuple[str, str], tuple[float, float]] = {
     ("klx", "lx"): (1000.0, 0.0),
 }
 
+_SUBSTANCES: dict[tuple[str, str], tuple[float, float]] = {
+    # (quantity, from): a share of volume becomes a mass only where it is known which substance. Formaldehyde, 30.026 g/mol,
+    # at 25 °C and 1,013.25 hPa, where a mole of gas fills 24.465 L: 1 ppb is 1.2273 µg/m³.
+    ("hcho_ugm3", "ppb"): (1.2273, 0.0),
+    ("hcho_ugm3", "ppm"): (1227.3, 0.0),
+}
+
+
+@lru_cache(maxsize=64)
+def _places(resolution: float) -> int:
+    """Return the decimal places of `resolution`: 0.01 has two."""
+    return max(0, -int(f"{resolution:e}".partition("e")[2]))
+
 
 def canonical(unit: str) -> str:
     """Return the one spelling of `unit`; an unknown unit as it is."""
@@ -171,9 +184,9 @@ def convert(value: float, unit: str, quantity: Quantity) -> float | None:
     spelt = canonical(unit)
     if spelt == quantity.unit:
         return value
-    factor = _FACTORS.get((spelt, quantity.unit))
+    factor = _FACTORS.get((spelt, quantity.unit)) or _SUBSTANCES.get((quantity.name, spelt))
     if factor is None:
         return None
     # Rounded in decimal places, so that 71.8 °F are 22.11 °C and not 22.110000000000003.
-    places = max(0, -int(f"{quantity.resolution:e}".partition("e")[2]))
-    return round(value * factor[0] + factor[1], places)
+    converted = round(value * factor[0] + factor[1], _places(quantity.resolution))
+    return converted if isfinite(converted) else None

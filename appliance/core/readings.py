@@ -138,13 +138,18 @@ def hear(
     retained: bool = False,
     resent: bool = False,
 ) -> Heard:
-    """Return what is remembered after `reading`. `resent`: a bridge repeated its whole cache, which refreshes nothing."""
+    """Return what is remembered after `reading`. `resent`: a bridge repeated its whole cache, which refreshes nothing.
+
+    What is no finite number is remembered as None, so that whoever shows `value` need not ask.
+    """
     if resent and previous is not None:
         return previous
     quality, reason = check(reading, channel, previous, now, retained=retained)
-    value = float(reading.value) if isinstance(reading.value, float | int) else None
+    value = None if reason == "no number" else float(reading.value)
     now_ns = now.boottime_ns
     if previous is None:
+        if resent and quality is Quality.GOOD:
+            quality, reason = Quality.UNCERTAIN, "resent"
         good = quality is Quality.GOOD
         return Heard(
             now_ns, now_ns, value, quality, reason, now_ns if good else None, value if good else None

@@ -60,6 +60,19 @@ def test_a_retained_reading_refreshes_nothing() -> None:
     assert known(heard, PM, at(1)) is None
 
 
+def test_a_cache_sent_again_refreshes_nothing_also_where_nothing_was_heard_before() -> None:
+    heard = hear(said(12.0), PM, None, at(0))
+    assert hear(said(12.0), PM, heard, at(300), resent=True) is heard
+    first = hear(said(12.0), PM, None, at(0), resent=True)
+    assert (first.quality, first.reason) == (Quality.UNCERTAIN, "resent")
+    assert known(first, PM, at(0)) is None
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, True, "on"])
+def test_what_is_no_number_is_not_remembered_as_one(value) -> None:
+    assert hear(said(value), PM, None, at(0)).value is None
+
+
 def test_one_spike_is_not_believed_and_a_confirmed_jump_is() -> None:
     heard = hear(said(5.0), PM, None, at(0))
     heard = hear(said(900.0), PM, heard, at(5))
@@ -135,7 +148,7 @@ def test_real_plumes_are_believed() -> None:
     path = Path(os.environ["APPLIANCE_DATA"]) / "smoke_iot_dedup_sessions.csv.gz"
     rejected = total = longest = run = 0
     heard = session = None
-    for row in csv.DictReader(io.TextIOWrapper(gzip.open(path))):
+    for row in csv.DictReader(io.StringIO(gzip.decompress(path.read_bytes()).decode())):
         if row["session"] != session:
             heard, session, run = None, row["session"], 0
         heard = hear(said(float(row["PM2.5"])), PM, heard, at(int(row["UTC"])))

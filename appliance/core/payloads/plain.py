@@ -4,7 +4,7 @@ Never in here: guessing. What is not declared is not read.
 """
 
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,17 +12,26 @@ import msgspec
 
 from appliance.core.payloads.json import number, read
 from appliance.core.payloads.message import Catalogue, Decoded, Message, Scalar, level
-from appliance.core.quantities import convert, quantity_of
+from appliance.core.quantities import Quantity, canonical, convert, quantity_of
 from appliance.core.readings import Reading
 from appliance.errors import ConfigError
 
 _BARE_NUMBER = re.compile(rb"\s*(-?\d{1,15}(?:\.\d{1,15})?(?:[eE][+-]?\d{1,2})?)\s*")
 """What counts as a bare number: no nan, no inf, no underscores, no digits of other scripts."""
-_NO_VALUE = frozenset({b"nan", b"NaN", b"unknown", b"unavailable", b"null", b"None", b""})
+_POSITION = re.compile(r"[0-9]{1,6}")
+_NO_VALUE = frozenset({b"nan", b"unknown", b"unavailable", b"null", b"none", b""})
+MAX_WORD = 64
+"""The longest bare number or word, in bytes."""
+MAX_TOPICS = 4096
+"""Of so many topics it is remembered which source they are of."""
 
 
 class PlainField(msgspec.Struct, frozen=True):
-    """One number of a message: `path` is where it lies in the JSON, as "air.pm" or "sensors.0.value"; "" is a bare number."""
+    """One number of a message, and where it lies.
+
+    `path` goes by dots, as "air.pm" or "sensors.0.value"; one that begins with "/" is a JSON pointer (RFC 6901), for keys
+    with a dot in them, as "/VINDRIKTNING/PM2.5"; "" means that the payload is the bare number.
+    """
 
     metric: str
     path: str
@@ -30,7 +39,10 @@ class PlainField(msgspec.Struct, frozen=True):
 
 
 class PlainSource(msgspec.Struct, frozen=True):
-    """Messages on `topic`, in which one "+" stands for the device's name (without one it is `name`). `states`: metric, path."""
+    """Messages on `topic`, in which one "+" stands for the device's name (without one it is `name`).
+
+    `states` are pairs of metric and path, as in `PlainField`; with the path "" the payload is the bare word.
+    """
 
     name: str
     topic: str
@@ -46,6 +58,20 @@ class PlainTarget(msgspec.Struct, frozen=True):
     payload: str
 
 
+class _Number(msgspec.Struct, frozen=True):
+    metric: str
+    quantity: Quantity
+    unit: str | None
+    path: tuple[str, ...]
+
+
+class _Shape(msgspec.Struct, frozen=True):
+    """What one source's messages are read for, worked out once."""
+
+    numbers: tuple[_Number, ...]
+    states: tuple[tuple[str, tuple[str, ...]], ...]
+
+
 class Plain:
     """The dialect of what the config declares. Raises ConfigError where a declaration makes no sense."""
 
@@ -54,30 +80,8 @@ class Plain:
     def __init__(self, sources: tuple[PlainSource, ...] = (), targets: tuple[PlainTarget, ...] = ()) -> None:
         self._sources = sources
         self._targets = targets
-        self._patterns = [(_pattern(source), source) for source in sources]
-        for source in sources:
-            for field in source.fields:
-                quantity = quantity_of(field.metric)
-                if quantity is None:
-                    raise ConfigError(
-                        f"[plain.{source.name}] {field.metric!r} is no quantity",
-                        hint="see docs/configuration.md",
-                    )
-                if field.unit is not None and convert(0.0, field.unit, quantity) is None:
-                    raise ConfigError(
-                        f"[plain.{source.name}] {field.unit!r} is no unit of {field.metric}",
-                        hint=f"write it in {quantity.unit}",
-                    )
-        self._spelt = {
-            (source.name, field.metric): (
-                quantity,
-                field.unit,
-                tuple(field.path.split(".")) if field.path else (),
-            )
-            for source in sources
-            for field in source.fields
-            if (quantity := quantity_of(field.metric)) is not None
-        }
+        self._patterns = [(_pattern(source), source.name, _shape(source)) for source in sources]
+        self._topics: dict[str, tuple[str, tuple[_Shape, ...]]] = {}
 
     def subscriptions(self) -> tuple[str, ...]:
         """The declared topics."""
@@ -87,44 +91,45 @@ class Plain:
         """Return what `message` says by every source whose topic it has; None where there is none. Raises Malformed."""
         del catalogue
         topic, payload = message.topic, message.payload
-        device = None
-        value: Any = None
+        known = self._topics.get(topic) or self._match(topic)
+        if known is None:
+            return None
+        device, shapes = known
         readings: list[Reading] = []
         states: list[Reading] = []
-        dropped: Counter[str] = Counter()
-        for pattern, source in self._patterns:
-            match = pattern.fullmatch(topic)
-            if match is None:
-                continue
-            if device is None:
-                device = f"plain/{match[1] if match.groups() else source.name}"
-            if value is None and (source.states or any(field.path for field in source.fields)):
-                value = read(payload, where=topic)
-            for field in source.fields:
-                quantity, unit, path = self._spelt[source.name, field.metric]
-                plain = _bare(payload) if not path else _looked_up(value, path)
-                if plain is None or isinstance(plain, str):
-                    dropped[plain or "missing"] += 1
-                elif plain in quantity.sentinels:
-                    dropped["sentinel"] += 1
-                elif unit is None:
-                    readings.append(Reading(device, field.metric, plain, None))
+        dropped: defaultdict[str, int] = defaultdict(int)
+        tree: Any = None
+        unread = True
+        for shape in shapes:
+            for number_ in shape.numbers:
+                if number_.path and unread:
+                    tree, unread = read(payload, where=topic), False
+                plain = _looked_up(tree, number_.path) if number_.path else _bare(payload)
+                if isinstance(plain, str):
+                    dropped[plain] += 1
                 else:
-                    converted = plain if unit == quantity.unit else convert(plain, unit, quantity)
-                    if converted is not None:
-                        readings.append(Reading(device, field.metric, converted, quantity.unit))
-            for metric, spot in source.states:
-                word = _found(value, tuple(spot.split(".")))
-                if isinstance(word, str | bool | int | float) and len(str(word)) <= 64:
-                    states.append(
-                        Reading(device, metric, word.lower() if isinstance(word, str) else word, None)
-                    )
+                    _measure(device, number_, plain, readings, dropped)
+            for metric, path in shape.states:
+                if path and unread:
+                    tree, unread = read(payload, where=topic), False
+                word = _found(tree, path) if path else _bare_word(payload)
+                if isinstance(word, str) and 0 < len(word) <= MAX_WORD:
+                    states.append(Reading(device, metric, word.lower(), None))
+                elif isinstance(word, bool):
+                    states.append(Reading(device, metric, word, None))
+                elif (told := number(word)) is not None:
+                    states.append(Reading(device, metric, told, None))
                 else:
-                    dropped["missing" if word is None else "not_a_word"] += 1
-        return None if device is None else Decoded(device, tuple(readings), tuple(states), dropped=dropped)
+                    dropped["null" if word is None else "not_a_word"] += 1
+        return Decoded(device, tuple(readings), tuple(states), dropped=dict(dropped))
 
     def encode(self, device: str, command: Mapping[str, Scalar]) -> tuple[Message, ...]:
-        """Return the declared message, filled in. Raises ConfigError where nothing is declared for `device`."""
+        """Return the declared message, filled in.
+
+        Raises:
+            ConfigError: nothing is declared for `device`, the declaration asks for a property that `command` has not, or
+                what would stand in the topic can't.
+        """
         name = level(device.removeprefix("plain/"), where=device)
         target = next((one for one in self._targets if one.name == name), None) or next(
             (one for one in self._targets if "{device}" in one.topic), None
@@ -135,12 +140,76 @@ class Plain:
                 hint=f"add [plain.{name}] with command_topic and command_payload",
             )
         words = {"device": name, **{key: _word(value) for key, value in command.items()}}
-        return (Message(_filled(target.topic, words), _filled(target.payload, words).encode()),)
+        topic = _filled(target.topic, words, where=f"[plain.{target.name}] command_topic")
+        for part in topic.split("/"):
+            level(part, where=f"[plain.{target.name}] command_topic")
+        payload = _filled(target.payload, words, where=f"[plain.{target.name}] command_payload")
+        return (Message(topic, payload.encode()),)
 
     def ask(self, device: str, properties: tuple[str, ...]) -> tuple[Message, ...]:
         """Nothing: a plain device is not known to answer."""
         del device, properties
         return ()
+
+    def _match(self, topic: str) -> tuple[str, tuple[_Shape, ...]] | None:
+        found = [
+            (match, name, shape)
+            for pattern, name, shape in self._patterns
+            if (match := pattern.fullmatch(topic)) is not None
+        ]
+        if not found:
+            return None
+        match, name, _ = found[0]
+        known = (
+            f"plain/{match[1] if match.re.groups else name}",
+            tuple(shape for _, _, shape in found),
+        )
+        if len(self._topics) < MAX_TOPICS:
+            self._topics[topic] = known
+        return known
+
+
+def _shape(source: PlainSource) -> _Shape:
+    numbers = []
+    for field in source.fields:
+        quantity = quantity_of(field.metric)
+        if quantity is None:
+            raise ConfigError(
+                f"[plain.{source.name}] {field.metric!r} is no quantity",
+                hint="see docs/configuration.md",
+            )
+        if field.unit is not None and convert(0.0, field.unit, quantity) is None:
+            raise ConfigError(
+                f"[plain.{source.name}] {field.unit!r} is no unit of {field.metric}",
+                hint=f"write it in {quantity.unit}",
+            )
+        unit = None if field.unit is None else canonical(field.unit)
+        numbers.append(_Number(field.metric, quantity, unit, _path(field.path)))
+    return _Shape(tuple(numbers), tuple((metric, _path(path)) for metric, path in source.states))
+
+
+def _path(text: str) -> tuple[str, ...]:
+    if text.startswith("/"):
+        return tuple(part.replace("~1", "/").replace("~0", "~") for part in text[1:].split("/"))
+    return tuple(text.split(".")) if text else ()
+
+
+def _measure(
+    device: str, spelt: _Number, plain: float, readings: list[Reading], dropped: defaultdict[str, int]
+) -> None:
+    quantity = spelt.quantity
+    if plain in quantity.sentinels:
+        dropped["sentinel"] += 1
+    elif spelt.unit is None:
+        readings.append(Reading(device, spelt.metric, plain, None))
+    elif spelt.unit == quantity.unit:
+        readings.append(Reading(device, spelt.metric, plain, quantity.unit))
+    elif (converted := convert(plain, spelt.unit, quantity)) is None:
+        dropped["unit"] += 1
+    elif converted in quantity.sentinels:
+        dropped["sentinel"] += 1
+    else:
+        readings.append(Reading(device, spelt.metric, converted, quantity.unit))
 
 
 def _pattern(source: PlainSource) -> re.Pattern[str]:
@@ -152,19 +221,28 @@ def _pattern(source: PlainSource) -> re.Pattern[str]:
     return re.compile(re.escape(source.topic).replace(r"\+", "([^/]{1,128})"))
 
 
-def _bare(payload: bytes) -> float | str:
+def _bare(payload: bytes) -> float | int | str:
     """Return the bare number, or the reason for none."""
-    match = _BARE_NUMBER.fullmatch(payload[:64])
-    if match is not None and len(payload) <= 64:
-        return float(match[1])
-    return "null" if payload.strip() in _NO_VALUE else "not_a_number"
+    match = _BARE_NUMBER.fullmatch(payload) if len(payload) <= MAX_WORD else None
+    if match is not None:
+        text = match[1]
+        return int(text) if text.removeprefix(b"-").isdigit() else float(text)
+    return "null" if payload[:MAX_WORD].strip().lower() in _NO_VALUE else "not_a_number"
+
+
+def _bare_word(payload: bytes) -> str | None:
+    """Return the payload as a word; "" where it is none, None where it says that there is no value."""
+    word = payload[: MAX_WORD + 1].strip()
+    if word.lower() in _NO_VALUE:
+        return None
+    return word.decode() if word.isascii() and word.decode().isprintable() else ""
 
 
 def _found(value: Any, path: tuple[str, ...]) -> Any:
     for key in path:
         if isinstance(value, dict):
             value = value.get(key)
-        elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+        elif isinstance(value, list) and _POSITION.fullmatch(key) and int(key) < len(value):
             value = value[int(key)]
         else:
             return None
@@ -186,9 +264,19 @@ def _word(value: Scalar) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _filled(template: str, words: Mapping[str, str]) -> str:
-    """Return `template` with each known {name} replaced; other braces, as JSON has them, stay."""
-    return re.sub(r"\{([A-Za-z_][A-Za-z0-9_]*)\}", lambda match: words.get(match[1], match[0]), template)
+def _filled(template: str, words: Mapping[str, str], *, where: str) -> str:
+    """Return `template` with each {name} replaced; other braces, as JSON has them, stay. Raises ConfigError."""
+
+    def word(match: re.Match[str]) -> str:
+        found = words.get(match[1])
+        if found is None:
+            raise ConfigError(
+                f"{where}: the command says no {match[1]!r}",
+                hint=f"it says {', '.join(sorted(words))}",
+            )
+        return found
+
+    return re.sub(r"\{([A-Za-z_][A-Za-z0-9_]*)\}", word, template)
 
 
 DIALECT = Plain

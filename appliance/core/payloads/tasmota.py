@@ -5,7 +5,7 @@ the room's. Never in here: trust, or what a device should do.
 """
 
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +22,9 @@ _FIELDS: dict[str, tuple[str, str | None]] = {
     "PM2.5": ("pm2_5", MICROGRAMS),
     "PM4": ("pm4", MICROGRAMS),
     "PM10": ("pm10", MICROGRAMS),
+    "PM1_0": ("pm1", MICROGRAMS),
+    "PM2_5": ("pm2_5", MICROGRAMS),
+    "PM4_0": ("pm4", MICROGRAMS),
     "Temperature": ("temperature", None),
     "Humidity": ("humidity", "%"),
     "Pressure": ("pressure", None),
@@ -31,8 +34,13 @@ _FIELDS: dict[str, tuple[str, str | None]] = {
     "TVOC": ("voc_ppb", "ppb"),
     "Gas": ("gas_resistance", "kΩ"),
 }
-_INDEXES = {"VOC": ("voc_index", "index"), "NOx": ("nox_index", "index")}
-"""What only Sensirion's chips call so: elsewhere VOC is no index."""
+_INDEXES = {
+    "SEN5": {"VOC": ("voc_index", "index"), "NOx": ("nox_index", "index")},
+    "SEN6": {"VOC": ("voc_index", "index"), "NOx": ("nox_index", "index")},
+    "SGP4": {"TVOC": ("voc_index", "index"), "NOx": ("nox_index", "index"), "NOX": ("nox_index", "index")},
+}
+"""Sensirion's chips that tell indexes, by the first letters of their names. An SGP4X calls its VOC index TVOC, as others call
+parts per billion."""
 _ENERGY = {
     "Power": ("power", "W"),
     "Total": ("energy", "kWh"),
@@ -44,7 +52,7 @@ _SPLIT = frozenset({"Power", "Total", "Voltage"})
 
 _OWN_TEMPERATURE = ("MHZ19", "BL09", "ESP32", "AXP", "CSE", "HLW", "BL6523", "ADE79")
 """Chips whose temperature is their own and not the room's."""
-_WARM = ("SCD", "S8", "SEN5", "SENSEAIR", "BME680")
+_WARM = ("SCD", "STCC", "S8", "K30", "K70", "SEN5", "SEN6", "SENSEAIR", "PMS", "BME680")
 """Chips that warm themselves: another one's temperature is the better one."""
 _PROBES = ("DS18", "DS1822", "MAX31855")
 """Probes on a wire: they hang anywhere; the room's is another one's where there is one."""
@@ -116,7 +124,7 @@ class Tasmota:
 
     def _state(self, device: str, payload: dict[str, Any]) -> Decoded:
         states: list[Reading] = []
-        dropped: Counter[str] = Counter()
+        dropped: defaultdict[str, int] = defaultdict(int)
         for key, value in payload.items():
             power = _POWER.fullmatch(key)
             if power is not None:
@@ -130,11 +138,11 @@ class Tasmota:
                     dropped["not_a_number"] += 1
                 else:
                     states.append(Reading(device, "fan_speed", speed, "level"))
-        return Decoded(device, states=tuple(states), dropped=dropped)
+        return Decoded(device, states=tuple(states), dropped=dict(dropped))
 
     def _sensors(self, device: str, payload: dict[str, Any]) -> Decoded:
         found: dict[str, Reading] = {}
-        dropped: Counter[str] = Counter()
+        dropped: defaultdict[str, int] = defaultdict(int)
         units = {
             "temperature": _text(payload, "TempUnit", "C"),
             "pressure": _text(payload, "PressureUnit", "hPa"),
@@ -149,8 +157,9 @@ class Tasmota:
                 _energy(device, chips[name], found, dropped)
                 continue
             fields = chips[name]
+            indexes = _INDEXES.get(name[:4], {})
             for key, value in fields.items():
-                spelt = _FIELDS.get(key) or (_INDEXES.get(key) if name.startswith(("SEN5", "SGP4")) else None)
+                spelt = indexes.get(key) or _FIELDS.get(key)
                 if (
                     spelt is None
                     or (key == "Temperature" and name.startswith(_OWN_TEMPERATURE))
@@ -169,10 +178,10 @@ class Tasmota:
                 named = f"{metric}_{_tail(name)}" if probe or metric in found else metric
                 if len(found) < 64:
                     found[named] = Reading(device, named, converted, QUANTITIES[metric].unit)
-        return Decoded(device, tuple(found.values()), dropped=dropped)
+        return Decoded(device, tuple(found.values()), dropped=dict(dropped))
 
 
-def _measured(metric: str, unit: str, value: object, dropped: Counter[str]) -> float | int | None:
+def _measured(metric: str, unit: str, value: object, dropped: defaultdict[str, int]) -> float | int | None:
     if value is None:
         dropped["null"] += 1
         return None
@@ -187,10 +196,16 @@ def _measured(metric: str, unit: str, value: object, dropped: Counter[str]) -> f
     converted = convert(plain, unit, quantity)
     if converted is None:
         dropped["unit"] += 1
+    elif converted in quantity.sentinels:
+        # -127 °C is also -196.6 °F.
+        dropped["sentinel"] += 1
+        return None
     return converted
 
 
-def _energy(device: str, fields: dict[str, Any], found: dict[str, Reading], dropped: Counter[str]) -> None:
+def _energy(
+    device: str, fields: dict[str, Any], found: dict[str, Reading], dropped: defaultdict[str, int]
+) -> None:
     for key, (metric, unit) in _ENERGY.items():
         value = fields.get(key)
         if key not in fields:

@@ -4,51 +4,30 @@ null is "not known yet", never 0. The unit of some keys (voc) is told by the dec
 what a device should do.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from appliance.core.payloads.exposes import MEASURED, Spelling, read_declaration, spell
 from appliance.core.payloads.json import MAX_DECLARATION, number, read, read_object
-from appliance.core.payloads.message import Catalogue, Declaration, Decoded, Message, Scalar, level
-from appliance.core.quantities import MICROGRAMS, QUANTITIES, Quantity, canonical, convert
+from appliance.core.payloads.message import (
+    MAX_DEVICES,
+    Catalogue,
+    Declaration,
+    Decoded,
+    Message,
+    Scalar,
+    level,
+)
+from appliance.core.quantities import QUANTITIES, canonical, convert
 from appliance.core.readings import Reading
 from appliance.errors import Malformed
 
-MAX_EXPOSES = 512
-
-# Property -> (quantity, unit). The converters fix these units in code; where it is None the same key comes in several
-# units, and only the device's declaration tells which (zigbee-herdsman-converters 26.112.0).
-_MEASURED: dict[str, tuple[str, str | None]] = {
-    "pm1": ("pm1", MICROGRAMS),
-    "pm25": ("pm2_5", MICROGRAMS),
-    "pm4": ("pm4", MICROGRAMS),
-    "pm10": ("pm10", MICROGRAMS),
-    "co2": ("co2", "ppm"),
-    "eco2": ("eco2", "ppm"),
-    "voc": ("voc", None),
-    "voc_index": ("voc_index", "index"),
-    "formaldehyd": ("hcho_ugm3", MICROGRAMS),
-    "formaldehyde": ("hcho", None),
-    "hcho": ("hcho", None),
-    "temperature": ("temperature", "°C"),
-    "humidity": ("humidity", "%"),
-    "pressure": ("pressure", "hPa"),
-    "illuminance": ("illuminance", "lx"),
-    "illuminance_lux": ("illuminance", "lx"),
-    "power": ("power", "W"),
-    "energy": ("energy", "kWh"),
-    "current": ("current", "A"),
-    "voltage": ("voltage", None),
-    "battery": ("battery", "%"),
-}
-_BY_UNIT = {("voc", "ppb"): "voc_ppb", ("voc", "ppm"): "voc_ppb", ("voc", MICROGRAMS): "voc_ugm3", ("voc", "mg/m³"): "voc_ugm3",
-            ("hcho", MICROGRAMS): "hcho_ugm3", ("hcho", "mg/m³"): "hcho_ugm3"}  # fmt: skip
-"""Which quantity an ambiguous key is, by its declared unit."""
-
 _STATES = frozenset(
     [
+        *(f"state_{end}" for end in ("l1", "l2", "l3", "l4", "left", "right", "1", "2", "3", "4")),
         "state",
         "fan_state",
         "fan_mode",
@@ -66,19 +45,6 @@ _STATES = frozenset(
 )
 """Properties that say what a device does or senses in words or flags."""
 _LEVELS = frozenset({"fan_speed"})
-_ENDPOINTS = frozenset(
-    f"{name}_{end}"
-    for name in ("state", "contact")
-    for end in ("l1", "l2", "l3", "l4", "left", "right", "1", "2", "3", "4")
-)
-
-
-class _Spelling(msgspec.Struct, frozen=True):
-    """How one property of one device is understood: which quantity, and in which unit it is sent."""
-
-    metric: str
-    quantity: Quantity | None
-    unit: str | None
 
 
 class Zigbee2mqtt:
@@ -89,8 +55,17 @@ class Zigbee2mqtt:
     def __init__(self, base: str = "zigbee2mqtt") -> None:
         self.base = base
         self._prefix = f"{base}/"
-        self._fixed = {key: spelling for key in _MEASURED if (spelling := _spelling(key, None)) is not None}
-        self._declared: dict[str, tuple[Declaration, dict[str, _Spelling | None]]] = {}
+        self._fixed = {
+            key: spelling
+            for measured in MEASURED
+            for key in (
+                measured,
+                *(f"{measured}_{end}" for end in ("1", "2", "3", "4", "l1", "l2", "l3", "l4")),
+            )
+            if (spelling := spell(key, None)) is not None
+        }
+        self._devices: dict[str, str] = {}
+        self._declared: dict[str, tuple[Declaration, dict[str, Spelling | None]]] = {}
 
     def subscriptions(self) -> tuple[str, ...]:
         """Everything under the base topic."""
@@ -99,6 +74,9 @@ class Zigbee2mqtt:
     def decode(self, message: Message, catalogue: Catalogue) -> Decoded | None:
         """Return what `message` says; None where the topic lies outside the base. Raises Malformed."""
         topic = message.topic
+        device = self._devices.get(topic)
+        if device is not None:
+            return self._device(device, read_object(message.payload, where=topic), catalogue)
         if not topic.startswith(self._prefix):
             return None
         name = topic[len(self._prefix) :]
@@ -109,6 +87,8 @@ class Zigbee2mqtt:
         device = f"zigbee2mqtt/{name}"
         if name.endswith(("/set", "/get")) or "/set/" in name or "/get/" in name:
             return Decoded(device)
+        if len(self._devices) < MAX_DEVICES:
+            self._devices[topic] = device
         return self._device(device, read_object(message.payload, where=topic), catalogue)
 
     def encode(self, device: str, command: Mapping[str, Scalar]) -> tuple[Message, ...]:
@@ -132,15 +112,15 @@ class Zigbee2mqtt:
     def _device(self, device: str, payload: dict[str, Any], catalogue: Catalogue) -> Decoded:
         readings: list[Reading] = []
         states: list[Reading] = []
-        dropped: Counter[str] = Counter()
+        dropped: defaultdict[str, int] = defaultdict(int)
         spellings = self._spellings(device, catalogue)
         for key, value in payload.items():
             spelling = spellings.get(key)
             if spelling is None:
-                if key in _STATES or key in _ENDPOINTS:
+                if key in _STATES:
                     self._state(device, key, value, states, dropped)
-                elif key in _MEASURED and key in spellings:
-                    dropped["unit"] += value is not None
+                elif value is not None and key in spellings:
+                    dropped["unit"] += 1
                 continue
             if value is None:
                 dropped["null"] += 1
@@ -154,27 +134,27 @@ class Zigbee2mqtt:
                     readings.append(Reading(device, spelling.metric, plain, None))
             elif plain in spelling.quantity.sentinels:
                 dropped["sentinel"] += 1
+            elif spelling.unit == spelling.quantity.unit:
+                if key != "illuminance" or "illuminance_lux" not in payload:
+                    # Versions before 2 send both: lux under the longer name, the chip's raw number under the shorter.
+                    readings.append(Reading(device, spelling.metric, plain, spelling.unit))
+            elif (converted := convert(plain, spelling.unit or "", spelling.quantity)) is None:
+                dropped["unit"] += 1
+            elif converted in spelling.quantity.sentinels:
+                dropped["sentinel"] += 1
             else:
-                converted = (
-                    plain
-                    if spelling.unit == spelling.quantity.unit
-                    else convert(plain, spelling.unit or "", spelling.quantity)
-                )
-                if converted is None:
-                    dropped["unit"] += 1
-                else:
-                    readings.append(Reading(device, spelling.metric, converted, spelling.quantity.unit))
+                readings.append(Reading(device, spelling.metric, converted, spelling.quantity.unit))
         last_seen = payload.get("last_seen")
         return Decoded(
             device,
             tuple(readings),
             tuple(states),
-            dropped=dropped,
-            last_seen=None if last_seen is None else str(last_seen)[:64],
+            dropped=dict(dropped),
+            last_seen=str(last_seen)[:64] if isinstance(last_seen, str | int | float) else None,
         )
 
     def _state(
-        self, device: str, key: str, value: object, states: list[Reading], dropped: Counter[str]
+        self, device: str, key: str, value: object, states: list[Reading], dropped: defaultdict[str, int]
     ) -> None:
         if value is None:
             dropped["null"] += 1
@@ -182,6 +162,8 @@ class Zigbee2mqtt:
             plain = number(value)
             if plain is None:
                 dropped["not_a_number"] += 1
+            elif plain in QUANTITIES["fan_speed"].sentinels:
+                dropped["sentinel"] += 1
             else:
                 states.append(Reading(device, key, plain, "level"))
         elif isinstance(value, bool):
@@ -191,19 +173,19 @@ class Zigbee2mqtt:
         else:
             dropped["not_a_word"] += 1
 
-    def _spellings(self, device: str, catalogue: Catalogue) -> Mapping[str, _Spelling | None]:
+    def _spellings(self, device: str, catalogue: Catalogue) -> Mapping[str, Spelling | None]:
         """Return how each property of `device` is spelt; None for one whose declared unit can't be understood."""
         declaration = catalogue.devices.get(device)
         if declaration is None:
             return self._fixed
         cached = self._declared.get(device)
         if cached is None or cached[0] is not declaration:
-            table: dict[str, _Spelling | None] = dict(self._fixed)
+            table: dict[str, Spelling | None] = dict(self._fixed)
             for key, unit in declaration.units.items():
                 if key == "voltage" and canonical(unit) == "mV":
                     # Every device that tells millivolts tells them of its battery.
                     table.pop(key, None)
-                elif (spelling := _spelling(key, unit)) is not None or key in _MEASURED:
+                elif (spelling := spell(key, unit)) is not None or key in table:
                     table[key] = spelling
             cached = (declaration, table)
             if len(self._declared) <= len(catalogue.devices):
@@ -228,7 +210,7 @@ class Zigbee2mqtt:
             )
         return Decoded(
             device,
-            declarations=tuple(found for entry in listed if (found := _declaration(entry)) is not None),
+            declarations=tuple(found for entry in listed if (found := read_declaration(entry)) is not None),
         )
 
     def _availability(self, name: str, message: Message) -> Decoded:
@@ -246,70 +228,6 @@ def _word(message: Message) -> str | None:
         return message.payload.decode()
     value = read_object(message.payload, where=message.topic).get("state")
     return value if isinstance(value, str) else None
-
-
-def _spelling(key: str, declared: str | None) -> _Spelling | None:
-    base, mark, number_ = key.rpartition("_")
-    measured = _MEASURED.get(key)
-    suffix = ""
-    if measured is None and mark and number_.isdigit() and base in _MEASURED:
-        measured, suffix = _MEASURED[base], f"_{number_}"
-    if measured is None:
-        return None
-    metric, unit = measured
-    if declared is not None:
-        unit = canonical(declared)
-        metric = _BY_UNIT.get((metric, unit), metric)
-    if unit is None:
-        return _Spelling(metric + suffix, None, None)
-    quantity = QUANTITIES.get(metric)
-    if quantity is None or (unit != quantity.unit and convert(0.0, unit, quantity) is None):
-        return None
-    return _Spelling(metric + suffix, quantity, unit)
-
-
-def _declaration(entry: object) -> Declaration | None:
-    if not isinstance(entry, dict) or not isinstance(entry.get("friendly_name"), str):
-        return None
-    definition = entry.get("definition")
-    if not isinstance(definition, dict):
-        return None
-    units: dict[str, str] = {}
-    accepts: dict[str, tuple[Scalar, ...]] = {}
-    for feature in _features(definition.get("exposes"), MAX_EXPOSES):
-        key = feature.get("property")
-        if not isinstance(key, str) or len(key) > 64:
-            continue
-        unit = feature.get("unit")
-        if isinstance(unit, str) and len(unit) <= 32:
-            units[key] = unit
-        access = feature.get("access")
-        values = feature.get("values")
-        if isinstance(access, int) and access & 2:
-            words = (
-                values if isinstance(values, list) else [feature.get("value_on"), feature.get("value_off")]
-            )
-            accepts[key] = tuple(word for word in words[:64] if isinstance(word, str | int | float | bool))
-    described = definition.get("description")
-    return Declaration(
-        f"zigbee2mqtt/{entry['friendly_name'][:200]}",
-        units,
-        accepts,
-        described[:200] if isinstance(described, str) else "",
-    )
-
-
-def _features(exposes: object, most: int) -> Iterator[dict[str, Any]]:
-    """Yield the leaves of a definition's exposes; a bounded number, and no deeper than they nest (one level)."""
-    if not isinstance(exposes, list):
-        return
-    for exposed in exposes[:most]:
-        if isinstance(exposed, dict):
-            inner = exposed.get("features")
-            if isinstance(inner, list):
-                yield from (feature for feature in inner[:most] if isinstance(feature, dict))
-            else:
-                yield exposed
 
 
 DIALECT = Zigbee2mqtt

@@ -64,7 +64,7 @@ def test_a_plain_object_gives_what_is_declared_and_names_the_device_by_the_topic
 def test_without_a_declaration_voc_has_no_unit() -> None:
     for name in ("p05", "p06", "p12"):
         readings = decoded(SAMPLES[name], catalogue=False)["readings"]
-        assert [reading for reading in readings if reading["metric"].startswith("voc")][0] == {
+        assert next(reading for reading in readings if reading["metric"].startswith("voc")) == {
             "metric": "voc",
             "value": json.loads(SAMPLES[name]["payload"])["voc"],
             "unit": None,
