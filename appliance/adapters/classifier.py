@@ -43,12 +43,18 @@ class OnnxClassifier:
         if (
             len(inputs) != 1
             or len(outputs) != 1
-            or inputs[0].shape[-1] != len(self.spec.features)
-            or outputs[0].shape[-1] != len(self.labels)
+            or (inputs[0].type, outputs[0].type) != ("tensor(float)", "tensor(float)")
+            or inputs[0].shape[1:] != [len(self.spec.features)]
+            or outputs[0].shape[1:] != [len(self.labels)]
         ):
             raise ModelError(f"{bundle.card.name}: the model does not fit its card", hint="train anew")
         self._input, self._output = inputs[0].name, [outputs[0].name]
-        off = float(np.abs(self.predict(bundle.golden_rows) - bundle.golden_probabilities).max())
+        try:
+            off = float(np.abs(self.predict(bundle.golden_rows) - bundle.golden_probabilities).max())
+        except Exception as broken:  # noqa: BLE001  as above; numpy's, where it gives another shape
+            raise ModelError(
+                f"{bundle.card.name}: the model cannot be run: {str(broken)[:200]}", hint="train anew"
+            ) from None
         if not off <= TOLERANCE:
             raise ModelError(
                 f"{bundle.card.name}: golden rows are off by {off:g}",

@@ -5,6 +5,9 @@ Bytes in, values out. Never in here: running a model.
 
 import hashlib
 import io
+import stat
+import zipfile
+import zlib
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -15,12 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.bundle.walk import operators
+from appliance.core.clock import SECOND
 from appliance.core.features import FeatureSpec
 from appliance.core.quantities import QUANTITIES
+from appliance.core.windows import COARSE_BINS, COARSE_NS
 from appliance.errors import ModelError
 
 MAX_FILE = 8 << 20
 MAX_FEATURES = 256
+MAX_LABELS = 64
+MAX_SPAN_S = COARSE_BINS * COARSE_NS // SECOND
+"""What windows remember: a day."""
 FILES = ("model.onnx", "card.json", "golden.npz")
 ALLOWED = frozenset(
     {"Gemm", "MatMul", "Add", "Sub", "Mul", "Div", "Relu", "Sigmoid", "Tanh", "Softmax", "Identity", "Clip"}
@@ -33,13 +41,17 @@ _HINT = "install the release again, or train anew: appliance learn train"
 
 
 class Score(msgspec.Struct, frozen=True):
-    """How good it was on one set of rows, in [0, 1]."""
+    """How good it was on one set of `rows`; the rest are shares in [0, 1]. What it does not know counts as its first label."""
 
     accuracy: float
     macro_f1: float
     rows: int
+    known: float
+    """The share of rows whose features were known."""
     sure: float
     """The share of rows on which it was sure enough to act."""
+    sure_right: float
+    """Of these, the share on which it was right."""
 
 
 class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -134,6 +146,8 @@ def load_bundle(folder: Traversable) -> Bundle:
             f"{folder}: the model uses {', '.join(sorted(forbidden))}",
             hint=f"allowed are {', '.join(sorted(ALLOWED))}",
         )
+    if used != set(manifest.operators):
+        raise ModelError(f"{folder}: the model uses other operators than its manifest says", hint=_HINT)
     _computable(card, folder)
     rows, probabilities = _golden(contents["golden.npz"], card, folder)
     return Bundle(contents["model.onnx"], card, manifest, rows, probabilities)
@@ -167,11 +181,14 @@ def write_bundle(
 def _file(folder: Traversable, name: str) -> bytes:
     file = folder / name
     try:
-        if isinstance(file, Path) and (file.is_symlink() or file.stat().st_nlink > 1):
-            # A link leads out of the bundle: what it names can change under a digest that was checked.
-            raise ModelError(f"{file}: a link", hint="copy the file itself")
-        if isinstance(file, Path) and file.stat().st_size > MAX_FILE:
-            raise ModelError(f"{file}: larger than {MAX_FILE >> 20} MiB", hint=_HINT)
+        if isinstance(file, Path):
+            found = file.lstat()
+            # A symbolic link leads out of the bundle, and a pipe or device never ends. (Hard links are how some
+            # installers put every file in place.)
+            if not stat.S_ISREG(found.st_mode):
+                raise ModelError(f"{file}: not a plain file", hint="copy the file itself")
+            if found.st_size > MAX_FILE:
+                raise ModelError(f"{file}: larger than {MAX_FILE >> 20} MiB", hint=_HINT)
         return file.read_bytes()
     except OSError as broken:
         raise ModelError(f"{file}: {broken.strerror or broken}", hint=_HINT) from None
@@ -186,29 +203,46 @@ def _decoded(text: bytes, kind: type[T], folder: Traversable) -> T:
 
 def _computable(card: Card, folder: Traversable) -> None:
     features = card.features.features
-    if not 0 < len(features) <= MAX_FEATURES or len(card.labels) < 2:
+    if not 0 < len(features) <= MAX_FEATURES or not 2 <= len(card.labels) <= MAX_LABELS:
         raise ModelError(f"{folder}: {len(features)} features, {len(card.labels)} labels", hint=_HINT)
+    if not 0 < card.threshold <= 1:
+        raise ModelError(f"{folder}: the threshold {card.threshold} is no probability", hint=_HINT)
     for feature in features:
-        if feature.channel and feature.channel not in QUANTITIES:
+        if feature.kind in ("day_sin", "day_cos"):
+            continue
+        if feature.channel not in QUANTITIES:
             raise ModelError(
-                f"{folder}: nobody measures {feature.channel!r}", hint="it needs a newer release"
+                f"{folder}: the feature {feature.name!r} wants {feature.channel!r}, which nobody measures",
+                hint="it needs a newer release",
             )
-        if not feature.channel and feature.kind not in ("day_sin", "day_cos"):
-            raise ModelError(f"{folder}: the feature {feature.name!r} names no channel", hint=_HINT)
+        if not 0 < feature.span_s <= MAX_SPAN_S:
+            raise ModelError(
+                f"{folder}: the feature {feature.name!r} spans {feature.span_s} s, windows 1 to {MAX_SPAN_S}",
+                hint="it needs a newer release",
+            )
 
 
 def _golden(
     content: bytes, card: Card, folder: Traversable
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            rows, probabilities = archive["rows"], archive["probabilities"]
-    except (ValueError, KeyError, OSError) as broken:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > MAX_FILE:
+                raise ModelError(
+                    f"{folder}: golden.npz: unpacks to more than {MAX_FILE >> 20} MiB", hint=_HINT
+                )
+            rows, probabilities = (
+                np.lib.format.read_array(io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False)
+                for name in ("rows", "probabilities")
+            )
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as broken:
         raise ModelError(f"{folder}: golden.npz: {broken}", hint=_HINT) from None
     if (
         rows.ndim != 2
+        or not len(rows)
         or rows.shape[1] != len(card.features.features)
         or probabilities.shape != (len(rows), len(card.labels))
+        or not {rows.dtype.kind, probabilities.dtype.kind} <= {"f"}
     ):
         raise ModelError(
             f"{folder}: golden rows {rows.shape} and {probabilities.shape} do not fit the card", hint=_HINT

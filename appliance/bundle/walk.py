@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from appliance.errors import ModelError
 
 # Field numbers of onnx.proto3, which are fixed for ever.
-MODEL_GRAPH, MODEL_FUNCTIONS = 7, 25
+MODEL_GRAPH, MODEL_TRAINING, MODEL_FUNCTIONS = 7, 20, 25
 GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_SPARSE = 1, 5, 15
 NODE_ATTRIBUTE, NODE_OP, NODE_DOMAIN = 5, 4, 7
 ATTRIBUTE_TENSOR, ATTRIBUTE_GRAPH, ATTRIBUTE_TENSORS, ATTRIBUTE_GRAPHS = 5, 6, 10, 11
@@ -23,14 +23,14 @@ def operators(model: bytes) -> set[str]:
     """Return the operators that `model` uses.
 
     Raises:
-        ModelError: it is no ONNX model, has functions, subgraphs, sparse or external data, custom domains, or too many nodes.
+        ModelError: it is no ONNX model, has functions, training, subgraphs, sparse or external data, custom domains, or too many nodes.
     """
     found: set[str] = set()
     graphs = [value for number, value in _fields(model) if number == MODEL_GRAPH]
     if len(graphs) != 1 or not isinstance(graphs[0], bytes):
         raise ModelError("the model holds no graph", hint=_HINT)
-    if any(number == MODEL_FUNCTIONS for number, _ in _fields(model)):
-        raise ModelError("the model defines functions of its own", hint=_HINT)
+    if any(number in (MODEL_FUNCTIONS, MODEL_TRAINING) for number, _ in _fields(model)):
+        raise ModelError("the model holds functions or training of its own", hint=_HINT)
     nodes = 0
     for number, value in _fields(graphs[0]):
         if number == GRAPH_NODE:

@@ -23,6 +23,6 @@ def judge(
     top = int(probabilities.argmax())
     if not all(isfinite(value) for value in probabilities.tolist()):
         return None, Quality.UNCERTAIN, "a feature is unknown"
-    if probabilities[top] < threshold:
+    if float(probabilities[top]) < threshold:
         return labels[top], Quality.UNCERTAIN, "hard"
     return labels[top], Quality.GOOD, None

@@ -5,8 +5,9 @@ give the same bits for the same instants in training, on the device and in repla
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
-from math import sqrt
+from collections.abc import Sequence
+from functools import lru_cache
+from math import fsum, sqrt
 from operator import attrgetter
 from typing import Self
 
@@ -95,12 +96,15 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
 
     def series(self, now_ns: int, span_ns: int) -> list[float | None]:
         """Return the bins' means over the span, oldest first, in the channel's unit; None where a bin is unknown."""
-        return [
-            None
-            if known is None
-            else (known.total / known.count if known.index == index else known.last) * self.resolution
-            for index, known in self._bins(now_ns, span_ns)
-        ]
+        heard, before, index, newest, width = self._within(now_ns, span_ns)
+        values: list[float | None] = []
+        for bin_ in heard:
+            if bin_.index > index:
+                self._fill(values, before, index, bin_.index, width)
+            values.append(bin_.total / bin_.count * self.resolution)
+            index, before = bin_.index + 1, bin_
+        self._fill(values, before, index, newest + 1, width)
+        return values
 
     def mean(self, now_ns: int, span_ns: int, *, whole: bool = True) -> float | None:
         """Return the mean of the bins' means over the span; None where any bin is unknown (`whole`), or the newest is."""
@@ -108,7 +112,7 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
         known = [value for value in values if value is not None]
         if not known or values[-1] is None or (whole and len(known) < len(values)):
             return None
-        return sum(known) / len(known)
+        return fsum(known) / len(known)
 
     def minimum(self, now_ns: int, span_ns: int, *, whole: bool = True) -> float | None:
         """Return the least value heard in the span; None as in `mean`."""
@@ -124,14 +128,15 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
         None as in `mean`, and where fewer than two bins are known.
         """
         values = self.series(now_ns, span_ns)
-        points = [(position, value) for position, value in enumerate(values) if value is not None]
-        if len(points) < 2 or values[-1] is None or (whole and len(points) < len(values)):
+        known = [value for value in values if value is not None]
+        if len(known) < 2 or values[-1] is None or (whole and len(known) < len(values)):
             return None
-        count = len(points)
-        middle = sum(position for position, _ in points) / count
-        level = sum(value for _, value in points) / count
-        above = sum((position - middle) * (value - level) for position, value in points)
-        below = sum((position - middle) ** 2 for position, _ in points)
+        if len(known) == len(values):
+            offsets, below = _offsets(len(known))
+        else:
+            offsets, below = _centred([at for at, value in enumerate(values) if value is not None])
+        level = fsum(known) / len(known)
+        above = fsum([offset * (value - level) for offset, value in zip(offsets, known, strict=True)])
         width_ns = BIN_NS if span_ns <= FINE_BINS * BIN_NS else COARSE_NS
         return above / below * (60 * SECOND / width_ns)
 
@@ -141,77 +146,76 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
         known = [value for value in values if value is not None]
         if len(known) < 2 or values[-1] is None or (whole and len(known) < len(values)):
             return None
-        level = sum(known) / len(known)
-        return sqrt(sum((value - level) ** 2 for value in known) / len(known))
+        level = fsum(known) / len(known)
+        return sqrt(fsum([(value - level) ** 2 for value in known]) / len(known))
 
     def _extreme(self, now_ns: int, span_ns: int, *, whole: bool, least: bool) -> float | None:
-        # Not bin by bin as in `_bins`: what a bin holds on to was heard in it or before the span, so one look at each stored
-        # bin is enough. Spans of a day are asked for at each reading.
-        closed, open_bin, newest, count, width = self._grid(now_ns, span_ns)
-        first = newest - count + 1
-        start = bisect_left(closed, first, key=_INDEX)
-        heard = list(closed[start:])
-        before = closed[start - 1] if start else None
-        if open_bin is not None and open_bin.index < first:
-            before = open_bin
-        elif open_bin is not None:
-            heard.append(open_bin)
-        while heard and heard[-1].index > newest:
-            heard.pop()
+        # Not by way of `series`: what a bin holds on to was heard in it or before the span, so one look at each stored bin
+        # is enough. Spans of a day are asked for at each reading.
+        heard, before, first, newest, width = self._within(now_ns, span_ns)
         last = heard[-1] if heard else before
-        if last is None or (last.index != newest and not self._holds(last, newest, width)):
+        if last is None or (last.index != newest and newest > self._held_until(last, width)):
             return None
-        if whole and any(known is None for _, known in self._bins(now_ns, span_ns)):
+        if whole and None in self.series(now_ns, span_ns):
             return None
         steps = [bin_.least for bin_ in heard] if least else [bin_.greatest for bin_ in heard]
         if (
             before is not None
             and (not heard or heard[0].index != first)
-            and self._holds(before, first, width)
+            and first <= self._held_until(before, width)
         ):
             steps.append(before.last)
         return float(min(steps) if least else max(steps)) * self.resolution
 
-    def _grid(self, now_ns: int, span_ns: int) -> tuple[tuple[Bin, ...], Bin | None, int, int, int]:
-        """Return closed bins, open bin, the newest index, the number of bins, and their width for a span."""
+    def _within(self, now_ns: int, span_ns: int) -> tuple[list[Bin], Bin | None, int, int, int]:
+        """Return the stored bins of a span, the one before them, the span's first and last index, and the bins' width."""
         if span_ns <= FINE_BINS * BIN_NS:
-            return self.fine, self.open_fine, now_ns // BIN_NS, max(1, -(-span_ns // BIN_NS)), BIN_NS
-        return self.coarse, self.open_coarse, now_ns // COARSE_NS, -(-span_ns // COARSE_NS), COARSE_NS
-
-    def _bins(self, now_ns: int, span_ns: int) -> Iterator[tuple[int, Bin | None]]:
-        """Yield (index, the bin that tells its value or None) for each whole bin of the span, oldest first."""
-        closed, open_bin, newest, count, width = self._grid(now_ns, span_ns)
-        stored = len(closed) + (open_bin is not None)
-        # The stored bin before the first index.
-        position = bisect_left(closed, newest - count + 1, key=_INDEX) - 1
-        if open_bin is not None and open_bin.index <= newest - count:
-            position = len(closed)
-        before = _at(closed, open_bin, position) if position >= 0 else None
-        for index in range(newest - count + 1, newest + 1):
-            if position + 1 < stored and _at(closed, open_bin, position + 1).index <= index:
-                position += 1
-                before = _at(closed, open_bin, position)
-            if before is None or (before.index != index and not self._holds(before, index, width)):
-                yield index, None
+            closed, open_bin, width = self.fine, self.open_fine, BIN_NS
+        else:
+            closed, open_bin, width = self.coarse, self.open_coarse, COARSE_NS
+        newest = now_ns // width
+        first = newest - max(1, -(-span_ns // width)) + 1
+        start = bisect_left(closed, first, key=_INDEX)
+        heard = list(closed[start:])
+        before = closed[start - 1] if start else None
+        if open_bin is not None:
+            if open_bin.index < first:
+                before = open_bin
             else:
-                yield index, before
+                heard.append(open_bin)
+        while heard and heard[-1].index > newest:
+            heard.pop()
+        return heard, before, first, newest, width
 
-    def _holds(self, before: Bin, index: int, width: int) -> bool:
-        """Return whether the last value of `before` still stands at the start of bin `index`. Its exact time is known of
-        the newest value only; of an older bin it is taken to be the bin's end, the latest it can have been.
+    def _fill(self, values: list[float | None], before: Bin | None, start: int, end: int, width: int) -> None:
+        """Add the values of the empty bins from `start` to before `end`: the last one before them, while it stands."""
+        if before is not None:
+            stands = min(end, self._held_until(before, width) + 1)
+            values.extend([before.last * self.resolution] * (stands - start))
+            start = max(start, stands)
+        values.extend([None] * (end - start))
+
+    def _held_until(self, before: Bin, width: int) -> int:
+        """Return the last bin at whose start the last value of `before` still stands. Its exact time is known of the newest
+        value only; of an older bin it is taken to be the bin's end, the latest it can have been.
         """
-        newest = self.open_fine
         heard_ns = (before.index + 1) * width
-        if newest is not None and self.last_ns is not None and self.last_ns // width == before.index:
+        if self.last_ns is not None and self.last_ns // width == before.index:
             heard_ns = self.last_ns
-        return index * width - heard_ns <= self.max_age_ns
+        return (heard_ns + self.max_age_ns) // width
 
 
-def _at(closed: tuple[Bin, ...], open_bin: Bin | None, position: int) -> Bin:
-    if position < len(closed):
-        return closed[position]
-    assert open_bin is not None
-    return open_bin
+@lru_cache(maxsize=FINE_BINS)
+def _offsets(count: int) -> tuple[tuple[float, ...], float]:
+    # The ordinary case of a slope: all bins are known, so their places are the same each time.
+    return _centred(range(count))
+
+
+def _centred(places: Sequence[int]) -> tuple[tuple[float, ...], float]:
+    """Return how far each place lies from their mean, and the sum of the squares."""
+    middle = sum(places) / len(places)
+    offsets = tuple(place - middle for place in places)
+    return offsets, fsum(offset * offset for offset in offsets)
 
 
 def _push(

@@ -60,8 +60,8 @@ class Performer:
             case Remember(appliance, memory):
                 self._store.remember(appliance, memory)
             case AskState(device, properties):
-                dialect = self._dialects[device.partition("/")[0]]
-                for message in dialect.ask(device, properties):
+                # Which dialect, and that it can say this device's name, was checked before anything was connected.
+                for message in self._dialects[device.partition("/")[0]].ask(device, properties):
                     self._say(message, "asked")
             case Notify(appliance, level, text):
                 self.counts["notices"] += 1

@@ -23,6 +23,8 @@ from appliance.core.controller import Controller, Home
 from appliance.core.events import Decision
 from appliance.core.intake import Intake
 from appliance.core.payloads import Decoder
+from appliance.core.payloads.message import Dialect
+from appliance.core.profile import Appliance
 from appliance.core.readings import Reading
 from appliance.core.restoring import pack, rehear, unpack
 from appliance.core.state import State
@@ -74,11 +76,7 @@ async def run(
         )
     spoken = dialects(settings)
     for spec in specs:
-        if spec.actuator.device.partition("/")[0] not in {dialect.name for dialect in spoken}:
-            raise ConfigError(
-                f"[appliances.{spec.id}] device: nobody speaks {spec.actuator.device.partition('/')[0]}",
-                hint="the dialects are zigbee2mqtt, tasmota and plain, each unless it is switched off",
-            )
+        _sayable(spec, spoken)
     folder = identity.state_folder(loaded)
     held = lock(folder)
     broker = _broker(loaded)
@@ -142,6 +140,19 @@ async def run(
         with contextlib.suppress(OSError):
             (folder / "url").unlink(missing_ok=True)
         os.close(held)
+
+
+def _sayable(spec: Appliance, spoken: Iterable[Dialect]) -> None:
+    """Raise ConfigError where a command of `spec` can't be said in its device's dialect."""
+    name = spec.actuator.device.partition("/")[0]
+    dialect = next((one for one in spoken if one.name == name), None)
+    if dialect is None:
+        raise ConfigError(
+            f"[appliances.{spec.id}] device: nobody speaks {name!r}",
+            hint="the dialects are zigbee2mqtt, tasmota and plain, each unless it is switched off",
+        )
+    for spelling in spec.actuator.spellings:
+        dialect.encode(spec.actuator.device, spelling.set)
 
 
 async def _look_around(control: Control, store: Store, views: Views, clock: SystemClock) -> None:

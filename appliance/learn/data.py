@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import io
 import os
+import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,18 +19,20 @@ from appliance.errors import LearnError
 
 VARIABLE = "APPLIANCE_DATA"
 SOURCE = (
-    "UCI Machine Learning Repository, data set 357 (doi 10.24432/C5X01N), or the authors' repository "
-    "LuisM78/Occupancy-detection-data; gzip each text file"
+    "the UCI Machine Learning Repository, data set 357 (doi 10.24432/C5X01N), or the authors' repository "
+    "LuisM78/Occupancy-detection-data; text files may be gzipped"
 )
-TRAINING = "uci_occupancy_datatraining.txt.gz"
-TESTS = {"test 1": "uci_occupancy_datatest.txt.gz", "test 2": "uci_occupancy_datatest2.txt.gz"}
+TRAINING = "datatraining.txt"
+TESTS = {"test 1": "datatest.txt", "test 2": "datatest2.txt"}
 PUBLISHED = "uci_occupancy_published_accuracies.csv"
+"""The accuracies that the authors note in "Model Development.R" of their repository, as a table; not needed for training."""
 DIGESTS = {
-    TRAINING: "3fb0af675c133204e85da8911063b40282e8cd7f85cc9e9b1799d342c41d8490",
-    TESTS["test 1"]: "594b4a27647103767a06602404a43c922bced5b403d3c10927b69c912a1a55e3",
-    TESTS["test 2"]: "c19cd7dc427f83a357e4f026618e2ece4494edf99f5e3ca89f4950a263815912",
+    TRAINING: "b2c4d0ce2b9e4e453c476f7125ef31aeec2d1f5c7f5572d0e80de3df6521ab56",
+    TESTS["test 1"]: "1b92c7c1b2838963464fa891a610cf3c5db4becb7189189b29b330107a584c7f",
+    TESTS["test 2"]: "d026d1bd5aeccd4aff4f3b3710d48e40613bd5fc370db7e61bbdcaa50d985095",
     PUBLISHED: "9c7f6f1e65e1f9486309cdd6946d1af7084041c2809e79b14b176c3a0863f0f1",
 }
+"""File -> sha256 of its text, not of its gzip: two gzips of one text differ."""
 MAX_FILE = 64 << 20
 
 
@@ -68,29 +71,40 @@ def folder() -> Path:
     if not named or not Path(named).is_dir():
         raise LearnError(
             f"${VARIABLE} {'names no folder: ' + named if named else 'is not set'}",
-            hint=f"set it to a folder with the files from {SOURCE}",
+            hint=f"set it to a folder with {', '.join((TRAINING, *TESTS.values()))} from {SOURCE}",
         )
     return Path(named)
 
 
 def fetch() -> dict[str, int]:
-    """Return the data's files and their sizes in bytes, after checking each digest. Raises LearnError."""
-    return {name: len(read(name)) for name in DIGESTS}
+    """Return the data's files and the sizes of their texts in bytes, after checking each digest. Raises LearnError.
+
+    The published accuracies are left out where they are missing: the report then goes without them.
+    """
+    wanted = [name for name in DIGESTS if name != PUBLISHED or find(PUBLISHED)]
+    return {name: len(read(name)) for name in wanted}
+
+
+def find(name: str) -> Path | None:
+    """Return where a file of this name lies, plain or gzipped, with or without `uci_occupancy_` before it; None if nowhere."""
+    names = (name, f"{name}.gz", f"uci_occupancy_{name}", f"uci_occupancy_{name}.gz")
+    return next((folder() / one for one in names if (folder() / one).is_file()), None)
 
 
 def read(name: str) -> bytes:
-    """Return the bytes of one file as they lie there.
+    """Return the text of one file, unpacked.
 
     Raises:
         LearnError: it is missing, or not the very file.
     """
-    path = folder() / name
+    path = find(name)
+    if path is None:
+        raise LearnError(f"{folder() / name}: there is no such file", hint=f"get it from {SOURCE}")
     try:
-        if path.stat().st_size > MAX_FILE:
-            raise LearnError(f"{path}: larger than {MAX_FILE >> 20} MiB", hint=f"get it anew from {SOURCE}")
-        content = path.read_bytes()
-    except OSError as broken:
-        raise LearnError(f"{path}: {broken.strerror}", hint=f"get it from {SOURCE}") from None
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            content = file.read(MAX_FILE + 1)
+    except (OSError, EOFError, zlib.error) as broken:
+        raise LearnError(f"{path}: {broken}", hint=f"get it anew from {SOURCE}") from None
     if hashlib.sha256(content).hexdigest() != DIGESTS[name]:
         raise LearnError(
             f"{path}: another digest than expected, so other data", hint=f"get it anew from {SOURCE}"
@@ -100,8 +114,7 @@ def read(name: str) -> bytes:
 
 def rows(name: str) -> list[Row]:
     """Return the rows of one file, in order of time. The column Light is not even read: it gives the label away."""
-    text = gzip.decompress(read(name)).decode("utf-8")
-    table = csv.reader(io.StringIO(text))
+    table = csv.reader(io.StringIO(read(name).decode("utf-8")))
     header = ["id", *next(table)]
     found = []
     for line in table:
@@ -120,7 +133,9 @@ def rows(name: str) -> list[Row]:
 
 
 def published() -> list[Published]:
-    """Return what the authors reported."""
+    """Return what the authors reported; nothing where that file is missing."""
+    if find(PUBLISHED) is None:
+        return []
     found = []
     for line in csv.DictReader(io.StringIO(read(PUBLISHED).decode("utf-8"))):
         # Each formula takes all columns but those that it subtracts.

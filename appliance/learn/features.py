@@ -9,7 +9,7 @@ from datetime import UTC
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.core.clock import Instant
+from appliance.core.clock import SECOND, Instant
 from appliance.core.features import FeatureSpec, extract
 from appliance.core.quantities import QUANTITIES
 from appliance.core.readings import Channel
@@ -17,6 +17,22 @@ from appliance.core.windows import Window
 from appliance.learn.data import Row
 
 CHANNELS = ("co2", "temperature", "humidity")
+COLD_EVERY_NS = 6 * 3600 * SECOND
+"""How far apart the pretended starts of `starts` lie, so that each time of day sees some (assumed)."""
+COLD_FOR_NS = 24 * 3600 * SECOND
+"""How long each goes on: the longest that any feature remembers."""
+
+
+def starts(rows: Sequence[Row]) -> list[Sequence[Row]]:
+    """Return `rows` as they are, and then a day of them from each of many starts, as if we began to listen there.
+
+    A device starts with empty windows, often with somebody in the room; the file itself holds one such start only.
+    """
+    times = range(rows[0].at_ns + COLD_EVERY_NS, rows[-1].at_ns - COLD_EVERY_NS, COLD_EVERY_NS)
+    return [
+        rows,
+        *([row for row in rows if at_ns <= row.at_ns < at_ns + COLD_FOR_NS] for at_ns in times),
+    ]
 
 
 def matrix(rows: Sequence[Row], spec: FeatureSpec) -> NDArray[np.float32]:

@@ -43,7 +43,9 @@ def test_a_window_that_was_stored_gives_the_same_bits(pushes) -> None:
 @given(PUSHES)
 def test_mean_lies_between_least_and_greatest(pushes) -> None:
     window, at = filled(pushes)
-    least, mean, most = (getattr(window, name)(at, 1800 * SECOND, whole=False) for name in ("minimum", "mean", "maximum"))
+    least, mean, most = (
+        getattr(window, name)(at, 1800 * SECOND, whole=False) for name in ("minimum", "mean", "maximum")
+    )
     assert least <= mean + 1e-9
     assert mean <= most + 1e-9
 
@@ -131,3 +133,37 @@ def test_a_feature_is_unknown_without_its_channel_and_without_a_baseline() -> No
     row = extract({"co2": window}, SPEC, Instant("b", 3500 * SECOND, 0), UTC)
     assert np.isnan(row[:2]).all()
     assert np.isfinite(row[2:]).all()
+
+
+@given(
+    PUSHES,
+    st.sampled_from((0, 31, 700, 5000, 90_000)),
+    st.sampled_from((1, 30, 119, 3600, 7200, 7201, 86_400)),
+    st.booleans(),
+)
+def test_least_and_greatest_agree_with_a_look_at_each_bin(pushes, later, span, whole) -> None:
+    """They are found from stored bins alone; the bins of `series`, one by one, say what they must be."""
+    pushes = [
+        (seconds, 100 + index) for index, (seconds, _) in enumerate(pushes)
+    ]  # rising: each bin's last is its greatest
+    window, at = filled(pushes)
+    now = at + later * SECOND
+    window = msgspec.structs.replace(
+        window,
+        fine=tuple(msgspec.structs.replace(one, count=1, total=one.last) for one in window.fine),
+        open_fine=msgspec.structs.replace(window.open_fine, count=1, total=window.open_fine.last),
+        coarse=tuple(msgspec.structs.replace(one, count=1, total=one.last) for one in window.coarse),
+        open_coarse=msgspec.structs.replace(window.open_coarse, count=1, total=window.open_coarse.last),
+    )
+    bins = window.series(now, span * SECOND)
+    known = [value for value in bins if value is not None]
+    expected = None if bins[-1] is None or (whole and len(known) < len(bins)) else max(known)
+    assert window.maximum(now, span * SECOND, whole=whole) == expected
+    assert (window.minimum(now, span * SECOND, whole=whole) is None) is (expected is None)
+
+
+def test_a_value_from_before_the_span_counts_while_it_stands() -> None:
+    window = Window.empty(MAX_AGE, 1.0).push(50, 5 * SECOND).push(80, 95 * SECOND)
+    assert window.minimum(95 * SECOND, 60 * SECOND) == 50
+    assert window.minimum(95 * SECOND, BIN_NS) == 80
+    assert window.minimum(135 * SECOND, 60 * SECOND) == 80

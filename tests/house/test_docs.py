@@ -28,11 +28,17 @@ def commands(group: click.Group, prefix: str = "") -> list[tuple[str, click.Comm
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None
-        found += commands(command, f"{prefix}{name} ") if isinstance(command, click.Group) else [(f"{prefix}{name}", command)]
+        found += (
+            commands(command, f"{prefix}{name} ")
+            if isinstance(command, click.Group)
+            else [(f"{prefix}{name}", command)]
+        )
     return found
 
 
-@pytest.mark.parametrize(("name", "command"), commands(cli), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("name", "command"), commands(cli), ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_every_command_and_option_is_told(name, command) -> None:
     assert f"appliance {name}" in TEXT
     page = (ROOT / "docs" / "commands.md").read_text("utf-8")
@@ -48,7 +54,11 @@ def test_every_command_is_there() -> None:
 def keys(model: type[BaseModel]) -> list[tuple[str, str]]:
     found = []
     for name, field in model.model_fields.items():
-        inner = [part for part in _types(field.annotation) if isinstance(part, type) and issubclass(part, BaseModel)]
+        inner = [
+            part
+            for part in _types(field.annotation)
+            if isinstance(part, type) and issubclass(part, BaseModel)
+        ]
         found += [pair for part in inner for pair in keys(part)] or [(model.__name__, name)]
     return found
 
@@ -66,7 +76,13 @@ def test_every_setting_is_told(table, key) -> None:
 
 def test_every_key_of_a_profile_guard_quantity_and_dialect_is_told() -> None:
     told = [*ProfileTable.__struct_fields__, *ChannelTable.__struct_fields__, *RuleTable.__struct_fields__]
-    told += [*discover(guards, "GUARD"), *discover(payloads, "DIALECT"), *QUANTITIES, *shipped_profiles(), *COMPARE]
+    told += [
+        *discover(guards, "GUARD"),
+        *discover(payloads, "DIALECT"),
+        *QUANTITIES,
+        *shipped_profiles(),
+        *COMPARE,
+    ]
     missing = [word for word in told if not re.search(rf"(?<![\w]){re.escape(word)}(?![\w])", CONFIGURATION)]
     assert not missing
 

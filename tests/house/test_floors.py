@@ -8,7 +8,21 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-IMPURE = ["paho", "fastapi", "starlette", "uvicorn", "httpx", "sqlite3", "sqlite_utils", "onnxruntime", "asyncio", "pydantic", "logging", "random", "socket"]
+IMPURE = [
+    "paho",
+    "fastapi",
+    "starlette",
+    "uvicorn",
+    "httpx",
+    "sqlite3",
+    "sqlite_utils",
+    "onnxruntime",
+    "asyncio",
+    "pydantic",
+    "logging",
+    "random",
+    "socket",
+]
 MODULES = sorted((ROOT / "appliance").rglob("*.py"))
 
 

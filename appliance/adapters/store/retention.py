@@ -1,4 +1,4 @@
-"""Owns what is forgotten: by age and by size, in small steps, so that nobody waits for it.
+"""Owns what is forgotten: by age and by size, a small step at a time, so that nobody waits for it.
 
 Never in here: when.
 """
@@ -8,48 +8,68 @@ import sqlite3
 import msgspec
 
 DAY_NS = 86_400 * 1_000_000_000
-STEP_ROWS = 20_000
-MAX_STEPS = 200
-FREE_PAGES = 2000
+STEP_DECISIONS = 200
+STEP_READINGS = 4000
+FREE_PAGES = 500
+"""Of 4 KiB: a step of readings frees about a tenth of them, so the file shrinks as fast as it is emptied."""
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """How long, and how much."""
+    """How long, and how much: `max_mb` (MiB) is the size of the readings, without their log."""
 
     decisions_days: int = 400
     readings_days: int = 90
     max_mb: int = 1024
 
 
-def thin(
-    decisions: sqlite3.Connection, readings: sqlite3.Connection, limits: Limits, now_wall_ns: int
-) -> int:
-    """Delete what is too old or too much; return how many rows. The newest decision always stays: the chain goes on from it."""
-    gone = decisions.execute(
-        "DELETE FROM decisions WHERE wall < ? AND id < (SELECT MAX(id) FROM decisions)",
-        (now_wall_ns - limits.decisions_days * DAY_NS,),
+def forget_decisions(connection: sqlite3.Connection, limits: Limits, now_wall_ns: int) -> bool:
+    """Delete a few of the decisions that are too old; return whether there may be more.
+
+    Only from the old end, up to the first that is young enough: one that a clock set wrongly dated long ago stays where it
+    is, for the chain's sake. The newest always stays: the chain goes on from it.
+    """
+    oldest = now_wall_ns - limits.decisions_days * DAY_NS
+    gone = connection.execute(
+        "DELETE FROM decisions WHERE id < (SELECT COALESCE((SELECT id FROM decisions WHERE +wall >= ? ORDER BY id LIMIT 1),"
+        " (SELECT MAX(id) FROM decisions))) AND id IN (SELECT id FROM decisions ORDER BY id LIMIT ?)",
+        (oldest, STEP_DECISIONS),
     ).rowcount
-    oldest = now_wall_ns - limits.readings_days * DAY_NS
-    for _ in range(MAX_STEPS):
-        low = readings.execute("SELECT MIN(seq) FROM readings").fetchone()[0]
-        if low is None:
-            break
-        # A batch's time stands for its rows': what is forgotten is forgotten a batch at a time.
-        edge = readings.execute("SELECT MAX(first) FROM batches WHERE wall < ?", (oldest,)).fetchone()[0]
-        too_much = _bytes(readings) > limits.max_mb << 20
-        if not too_much and (edge is None or edge <= low):
-            break
-        until = low + STEP_ROWS if too_much else min(low + STEP_ROWS, edge)
-        step = readings.execute("DELETE FROM readings WHERE seq < ?", (until,)).rowcount
-        readings.execute(
-            "DELETE FROM batches WHERE first < (SELECT COALESCE(MAX(first), 0) FROM batches WHERE first <= ?)",
-            (until,),
+    connection.execute(f"PRAGMA incremental_vacuum({FREE_PAGES})").fetchall()
+    return gone == STEP_DECISIONS
+
+
+def forget_readings(connection: sqlite3.Connection, limits: Limits, now_wall_ns: int) -> bool:
+    """Delete a few of the readings that are too old or too many; return whether there may be more.
+
+    What is too old goes a batch at a time, from the old end up to the first batch that is young enough. The newest batch
+    always stays: numbers go on from it.
+    """
+    low, newest = connection.execute(
+        "SELECT (SELECT MIN(seq) FROM readings), (SELECT MAX(first) FROM batches)"
+    ).fetchone()
+    if low is None or newest is None:
+        return False
+    too_much = _bytes(connection) > limits.max_mb << 20
+    young = connection.execute(
+        "SELECT MIN(first) FROM batches WHERE high >= ?", (now_wall_ns - limits.readings_days * DAY_NS,)
+    ).fetchone()[0]
+    until = min(low + STEP_READINGS, newest if too_much or young is None else min(young, newest))
+    if until <= low:
+        return False
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute("DELETE FROM readings WHERE seq < ?", (until,))
+        # A batch of which some rows are left stays.
+        connection.execute(
+            "DELETE FROM batches WHERE first < (SELECT MAX(first) FROM batches WHERE first <= ?)", (until,)
         )
-        readings.execute(f"PRAGMA incremental_vacuum({FREE_PAGES})").fetchall()
-        if step == 0:
-            break
-        gone += step
-    return gone
+        connection.execute("COMMIT")
+    except sqlite3.Error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute(f"PRAGMA incremental_vacuum({FREE_PAGES})").fetchall()
+    return True
 
 
 def _bytes(connection: sqlite3.Connection) -> int:

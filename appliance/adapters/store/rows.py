@@ -37,7 +37,7 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 def detail_of(decision: Decision) -> str:
-    """Return the JSON of what has no column of its own."""
+    """Return the JSON of what has no column of its own. Raises ValueError where a text in it is none (a lone surrogate)."""
     said = Detail(
         decision.because, int(decision.authority), decision.voices, decision.inputs, decision.commanded
     )
@@ -63,7 +63,9 @@ COLUMNS = (
     "decisions.id, boots.boot_id, boottime, wall, appliance, action, source, detail, digest, count,"
     " (SELECT boot_id FROM boots AS b WHERE b.id = last_boot), last_boottime, last_wall"
 )
-FROM = "decisions JOIN boots ON boots.id = decisions.boot"
+FROM = "decisions LEFT JOIN boots ON boots.id = decisions.boot"
+DIGEST = 8
+"""Where in a row of `COLUMNS` the digest lies."""
 
 _DETAIL = msgspec.json.Decoder(Detail)
 _MEMORY = msgspec.json.Decoder(Memory)
@@ -88,13 +90,19 @@ def kept_of(row: tuple[Any, ...]) -> Kept:
     ) = row
     try:
         said = _DETAIL.decode(detail)
+        at = msgspec.convert((boot_id, boottime, wall), tuple[str, int, int])
         decision = Decision(
-            number, Instant(boot_id, boottime, wall), appliance, action, said.because, Authority(said.authority), source,
+            number, Instant(*at), appliance, action, said.because, Authority(said.authority), source,
             said.voices, said.inputs, said.commanded,
         )  # fmt: skip
     except (msgspec.MsgspecError, ValueError, TypeError) as broken:
         raise sqlite3.DatabaseError(f"decision {number} can't be read: {broken}") from None
     return Kept(decision, count, Instant(last_boot or boot_id, last_boottime, last_wall), recorded=True)
+
+
+def detail_in(row: tuple[Any, ...]) -> str:
+    """Return the JSON in a row of `COLUMNS`, as it was written: the digest is over that text."""
+    return str(row[7])
 
 
 def memory_text(memory: Memory) -> str:
@@ -106,5 +114,5 @@ def memory_of(text: str) -> Memory:
     """Return what an appliance remembers. Raises sqlite3.DatabaseError where the text is none."""
     try:
         return _MEMORY.decode(text)
-    except msgspec.MsgspecError as broken:
+    except (msgspec.MsgspecError, TypeError) as broken:
         raise sqlite3.DatabaseError(f"a memory can't be read: {broken}") from None

@@ -4,26 +4,34 @@ Tables are made and migrated with sqlite-utils, which is imported only then: at 
 here: rows.
 """
 
+import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-VERSION = 1
-"""Of the shape, kept in PRAGMA user_version."""
-
 DECISIONS = "decisions.sqlite3"
 READINGS = "readings.sqlite3"
+
+CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+"""The file itself is broken: trying again does not help."""
+
+OLDEST = 2
+"""Shapes before this one were never released."""
 
 
 def open_for_writing(path: Path, synchronous: Literal["FULL", "NORMAL"]) -> sqlite3.Connection:
     """Return a connection to the file at `path`, made or migrated where needed; transactions are begun by hand.
 
     FULL syncs the log at every commit, so that a commit survives the loss of power; NORMAL loses the last ones, and corrupts
-    nothing. Raises sqlite3.Error or OSError.
+    nothing. What an earlier connection left in the log is copied into the file and synced first: a commit whose sync
+    failed may lie there, and only a fresh write makes it last. Raises sqlite3.Error or OSError.
     """
+    # Made here, since SQLite would give it, its log and its index the rights of the process's umask.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -32,64 +40,88 @@ def open_for_writing(path: Path, synchronous: Literal["FULL", "NORMAL"]) -> sqli
         # A log that grew large is cut back, so that it does not take the room of what it was copied into.
         connection.execute("PRAGMA journal_size_limit = 4194304")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version < VERSION:
-            _migrate(connection, path.name)
-        elif version > VERSION:
+        if version > len(MIGRATIONS):
             raise sqlite3.DatabaseError(f"{path} has the shape {version} of a newer version")
+        if 0 < version < OLDEST:
+            raise sqlite3.DatabaseError(f"{path} was made before the first release: remove it")
+        if version < len(MIGRATIONS):
+            _migrate(connection, path.name, version)
+        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
+        if busy:
+            raise sqlite3.OperationalError("somebody else keeps the log busy")
     except BaseException:
         connection.close()
         raise
-    path.chmod(0o600)
     return connection
 
 
-def _migrate(connection: sqlite3.Connection, name: str) -> None:
+def set_aside(path: Path, stamp: int) -> Path:
+    """Move a broken file and its log out of the way, for salvage by hand; return where it lies. Raises OSError."""
+    aside = path.with_name(f"{path.name}.broken-{stamp}")
+    for end in ("-wal", "-shm"):
+        log = path.with_name(path.name + end)
+        if log.exists():
+            log.rename(aside.with_name(aside.name + end))
+    path.rename(aside)
+    return aside
+
+
+def _migrate(connection: sqlite3.Connection, name: str, version: int) -> None:
     from sqlite_utils import Database  # noqa: PLC0415  190 ms that an ordinary start does not pay
 
     database = Database(connection, execute_plugins=False)
     connection.execute("BEGIN IMMEDIATE")
     try:
-        database.table("boots").create({"id": int, "boot_id": str}, pk="id", if_not_exists=True)
-        database.table("boots").create_index(["boot_id"], unique=True, if_not_exists=True)
-        if name == DECISIONS:
-            _decisions(database)
-        else:
-            _readings(database)
-        connection.execute(f"PRAGMA user_version = {VERSION}")
+        for migration in MIGRATIONS[version:]:
+            migration(database, name)
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
         connection.execute("COMMIT")
     except BaseException:
-        connection.rollback()
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
 
 
-def _decisions(database: "Database") -> None:
-    table = database.table("decisions")
-    table.create(
-        {
-            "id": int, "boot": int, "boottime": int, "wall": int, "appliance": str, "action": str, "source": str,
-            "detail": str, "digest": bytes, "count": int, "last_boot": int, "last_boottime": int, "last_wall": int,
-        },
-        pk="id", if_not_exists=True,
-    )  # fmt: skip
-    table.create_index(["appliance", "id"], if_not_exists=True)
-    table.create_index(["wall"], if_not_exists=True)
-    database.table("memories").create({"appliance": str, "memory": str}, pk="appliance", if_not_exists=True)
-
-
-def _readings(database: "Database") -> None:
-    tables = database.table
-    tables("streams").create(
-        {"id": int, "device": str, "metric": str, "unit": str}, pk="id", if_not_exists=True
+def _first(database: "Database", name: str) -> None:
+    """The shape of the first release."""
+    database.table("boots").create({"id": int, "boot_id": str}, pk="id")
+    database.table("boots").create_index(["boot_id"], unique=True)
+    if name == DECISIONS:
+        table = database.table("decisions")
+        table.create(
+            {
+                "id": int, "boot": int, "boottime": int, "wall": int, "appliance": str, "action": str, "source": str,
+                "detail": str, "digest": bytes, "count": int, "last_boot": int, "last_boottime": int, "last_wall": int,
+            },
+            pk="id",
+        )  # fmt: skip
+        table.create_index(["appliance", "id"])
+        table.create_index(["wall"])
+        database.table("memories").create({"appliance": str, "memory": str}, pk="appliance")
+        return
+    database.table("streams").create(
+        {"id": int, "kind": int, "device": str, "metric": str, "unit": str}, pk="id"
     )
-    tables("streams").create_index(["device", "metric"], unique=True, if_not_exists=True)
-    # Appended by rowid and indexed by batch alone: an index a row would triple what an SD card has to take.
+    database.table("streams").create_index(["device", "metric"])
+    # Appended by number and indexed by batch alone: an index a row would triple what an SD card has to take. `value` has
+    # no type of its own, so that whole numbers, fractions and words come back as what they were.
     database.execute(
-        "CREATE TABLE IF NOT EXISTS readings (seq INTEGER PRIMARY KEY, stream INTEGER, boot INTEGER, boottime INTEGER,"
-        " wall INTEGER, value, quality INTEGER, reason TEXT, retained INTEGER)"
+        "CREATE TABLE readings (seq INTEGER PRIMARY KEY, stream INTEGER, boot INTEGER, boottime INTEGER,"
+        " wall INTEGER, value, quality INTEGER, reason TEXT, flags INTEGER)"
     )
-    tables("batches").create({"first": int, "wall": int}, pk="first", if_not_exists=True)
-    tables("snapshots").create(
-        {"id": int, "boot": int, "boottime": int, "wall": int, "seq": int, "blob": bytes},
-        pk="id",
-        if_not_exists=True,
+    database.table("batches").create(
+        {"first": int, "boot": int, "boottime": int, "low": int, "high": int}, pk="first"
     )
+    database.table("snapshots").create(
+        {"id": int, "boot": int, "boottime": int, "wall": int, "seq": int, "blob": bytes}, pk="id"
+    )
+    # The last decision known to be committed: the other file's loss of its newest rows shows against this.
+    database.table("heads").create({"id": int, "decision": int, "digest": bytes}, pk="id")
+
+
+def _unreleased(database: "Database", name: str) -> None:
+    """Shape 1 was never released; the number is taken."""
+
+
+MIGRATIONS: tuple[Callable[["Database", str], None], ...] = (_unreleased, _first)
+"""What leads from each shape to the next; how many were run is kept in PRAGMA user_version. Append only."""

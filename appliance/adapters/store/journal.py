@@ -1,0 +1,151 @@
+"""Owns writing the readings file: what was heard, in the order in which it was heard, and the snapshot of the senses.
+
+Never in here: when something is written, or reading for others.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from enum import IntEnum
+from pathlib import Path
+
+import msgspec
+
+from appliance.adapters.store import schema
+from appliance.adapters.store.file import File
+from appliance.adapters.store.ledger import Head
+from appliance.core.clock import Instant
+
+MAX_STREAMS = 4096
+"""Streams whose number is kept in memory; more are looked up each time."""
+
+RETAINED = 1
+FLAG = 2
+"""Bits of a row: its message was retained; its value is true or false, which SQLite keeps as 1 or 0."""
+
+
+class Kind(IntEnum):
+    """What a row tells."""
+
+    READING = 0
+    STATE = 1
+    AVAILABILITY = 2
+    MARK = 3
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """One thing heard, on its way to a row. `flags` are the bits above."""
+
+    kind: int
+    device: str
+    metric: str
+    unit: str | None
+    at: Instant
+    value: float | str
+    quality: int
+    reason: str | None
+    flags: int
+
+
+class Senses(msgspec.Struct, frozen=True):
+    """A snapshot on its way to the file: it lies between the entries before and after it."""
+
+    blob: bytes
+    at: Instant
+
+
+class Journal(File):
+    """The readings file. A commit survives kill -9; the loss of power takes the last ones."""
+
+    def __init__(self, folder: Path, clock: Callable[[], Instant]) -> None:
+        super().__init__(folder, schema.READINGS, "NORMAL", clock)
+        self._streams: dict[tuple[int, str, str, str | None], int] = {}
+        self._known: Head | None = None
+
+    def opened(self, connection: sqlite3.Connection) -> None:  # noqa: ARG002  the parent's
+        """Forget the numbers of an earlier file."""
+        self._streams.clear()
+        self._known = None
+
+    def head(self) -> Head | None:
+        """Return the newest decision of which this file knows that it was committed. Raises sqlite3.Error or OSError."""
+        found = self.use().execute("SELECT decision, digest FROM heads WHERE id = 1").fetchone()
+        return None if found is None else Head(*found)
+
+    def append(self, entries: Sequence[Entry | Senses], head: Head | None) -> None:
+        """Commit `entries` in their order, and the ledger's `head` where it is known and new. Raises sqlite3.Error or OSError."""
+        try:
+            with self.transaction() as connection:
+                self._append(connection, entries, head)
+        except BaseException:
+            self._streams.clear()
+            raise
+        self._known = head or self._known
+
+    def _append(
+        self, connection: sqlite3.Connection, entries: Sequence[Entry | Senses], head: Head | None
+    ) -> None:
+        first = connection.execute("SELECT COALESCE(MAX(seq), 0) + 1 FROM readings").fetchone()[0]
+        heard = [entry for entry in entries if isinstance(entry, Entry)]
+        if heard:
+            # Of rows without an index of their own: where a stretch of time lies, whatever the wall clock did meanwhile.
+            walls = [entry.at.wall_ns for entry in heard]
+            at = heard[0].at
+            connection.execute(
+                "INSERT INTO batches VALUES (?,?,?,?,?)",
+                (first, self.boot(connection, at.boot_id), at.boottime_ns, min(walls), max(walls)),
+            )
+            connection.executemany(
+                "INSERT INTO readings VALUES (?,?,?,?,?,?,?,?,?)",
+                [
+                    (
+                        first + index,
+                        self._stream(connection, entry),
+                        self.boot(connection, entry.at.boot_id),
+                        entry.at.boottime_ns,
+                        entry.at.wall_ns,
+                        entry.value,
+                        entry.quality,
+                        entry.reason,
+                        entry.flags,
+                    )
+                    for index, entry in enumerate(heard)
+                ],
+            )
+        before = 0
+        for entry in entries:
+            if isinstance(entry, Entry):
+                before += 1
+                continue
+            connection.execute(
+                "INSERT OR REPLACE INTO snapshots VALUES (1,?,?,?,?,?)",
+                (
+                    self.boot(connection, entry.at.boot_id),
+                    entry.at.boottime_ns,
+                    entry.at.wall_ns,
+                    first + before,
+                    entry.blob,
+                ),
+            )
+        if head is not None and head.id and head != self._known:
+            connection.execute("INSERT OR REPLACE INTO heads VALUES (1,?,?)", (head.id, head.digest))
+
+    def _stream(self, connection: sqlite3.Connection, entry: Entry) -> int:
+        """Return the number of an entry's stream. A unit declared later makes another one: the old rows stay without."""
+        key = (entry.kind, entry.device, entry.metric, entry.unit)
+        known = self._streams.get(key)
+        if known is None:
+            found = connection.execute(
+                "SELECT id FROM streams WHERE kind = ? AND device = ? AND metric = ? AND unit IS ?", key
+            ).fetchone()
+            if found is None:
+                known = int(
+                    connection.execute(
+                        "INSERT INTO streams (kind, device, metric, unit) VALUES (?,?,?,?)", key
+                    ).lastrowid
+                    or 0
+                )
+            else:
+                known = int(found[0])
+            if len(self._streams) < MAX_STREAMS:
+                self._streams[key] = known
+        return known

@@ -1,0 +1,285 @@
+"""Owns what waits for the writer, all of it bounded, and the ring of the newest decisions.
+
+Callers never wait: every public method may be called from any thread, and returns at once. Never in here: the disk, or when
+what waits is written.
+"""
+
+import logging
+import math
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from appliance.adapters.store import ring
+from appliance.adapters.store.journal import FLAG, RETAINED, Entry, Kind, Senses
+from appliance.adapters.store.rows import Kept
+from appliance.core.clock import Instant
+from appliance.core.events import Decision, Memory
+from appliance.core.readings import Quality, Reading
+from appliance.errors import StoreError
+
+log = logging.getLogger(__name__)
+
+MAX_DECISIONS = ring.SIZE
+"""Decisions that wait for a disk, and decisions whose counts do."""
+MAX_READINGS = 65_536
+"""Readings that wait for their batch; beyond that the oldest are dropped and counted."""
+BATCH_ROWS = 8192
+"""So many readings are written without waiting any longer."""
+MAX_TEXT = 256
+"""Characters of a device's word that are kept."""
+
+Done = Callable[[Exception | None], None]
+Waiter = tuple[Decision, Done | None]
+
+
+class Queue:
+    """What waits. `lock` guards everything; it is notified where something should be written soon."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Condition()
+        self.decisions: deque[Waiter] = deque()
+        self.memories: dict[str, Memory] = {}
+        self.repeats: dict[int, tuple[int, Instant]] = {}
+        self.entries: deque[Entry | Senses] = deque()
+        self.dones: list[Done] = []
+        self.flushes: list[Done] = []
+        self.flushing = False
+        self.ended = False
+        self.dropped = 0
+        self.lost = 0
+        self._in_hand: list[Entry | Senses] = []
+        self._ring = ring.Ring()
+
+    # ------------------------------------------------------------ for everybody
+
+    def record(self, decision: Decision, done: Done | None = None) -> None:
+        """Commit `decision` as soon as the disk can; then call `done(None)`, or with the error where it never will be.
+
+        `done` is called from the writer's thread; not yet while the disk fails and may come back.
+        """
+        with self.lock:
+            self._ring.add(decision)
+            self.decisions.append((decision, done))
+            late = self._make_room()
+            self.lock.notify()
+        tell(late, "had to make room for newer ones")
+
+    def repeat(self, decision_id: int, at: Instant) -> None:
+        """Count that the decision was made once more; written with the next batch."""
+        with self.lock:
+            self._ring.repeat(decision_id, at)
+            self._again(decision_id, 1, at)
+
+    def remember(self, appliance: str, memory: Memory) -> None:
+        """Commit what `appliance` must remember, with the next decisions."""
+        with self.lock:
+            self.memories[appliance] = memory
+            self.lock.notify()
+
+    def confirm(self, done: Done) -> None:
+        """Call `done`, from the writer's thread, once all decisions and memories handed in so far are committed.
+
+        It is given None then, or at once a StoreError where the disk does not take them now.
+        """
+        with self.lock:
+            ended = self.ended
+            if not ended:
+                self.dones.append(done)
+                self.lock.notify()
+        if ended:
+            tell([done], "the writer has ended")
+
+    def flush(self, done: Done | None = None) -> None:
+        """Let the readings be written now, not with the next batch; then call `done` as `confirm` does."""
+        with self.lock:
+            ended = self.ended
+            if not ended:
+                self.flushing = True
+                self.flushes += [] if done is None else [done]
+                self.lock.notify()
+        if ended:
+            tell([done], "the writer has ended")
+
+    def reading(
+        self, reading: Reading, quality: Quality, reason: str | None, *, retained: bool, at: Instant
+    ) -> None:
+        """Keep a reading with the next batch. A number that is not finite is dropped and counted."""
+        self._hear(Kind.READING, reading, quality, reason, at, RETAINED if retained else 0)
+
+    def state(self, state: Reading, *, retained: bool, at: Instant) -> None:
+        """Keep a device's word on what it does, with the next batch."""
+        self._hear(Kind.STATE, state, Quality.GOOD, None, at, RETAINED if retained else 0)
+
+    def availability(self, device: str, *, available: bool, retained: bool, at: Instant) -> None:
+        """Keep that a device can be reached, or cannot, with the next batch."""
+        said = Reading(device, "available", available, None)
+        self._hear(Kind.AVAILABILITY, said, Quality.GOOD, None, at, RETAINED if retained else 0)
+
+    def mark(self, name: str, word: str, at: Instant) -> None:
+        """Keep what happened to ourselves, with the next batch: ("link", "up"), say."""
+        self._hear(Kind.MARK, Reading("", name, word, None), Quality.GOOD, None, at, 0)
+
+    def snapshot(self, blob: bytes, at: Instant) -> None:
+        """Keep `blob`, from which windows are rebuilt after a restart, in place of the one before.
+
+        It must hold what everything handed in before this call led to, and nothing that is handed in later.
+        """
+        with self.lock:
+            self._append(Senses(blob, at))
+
+    def ring(self) -> list[Kept]:
+        """Return the newest decisions, oldest first, committed or not."""
+        with self.lock:
+            return self._ring.all()
+
+    def kept(self, number: int) -> Kept | None:
+        """Return one decision of the ring, or None."""
+        with self.lock:
+            return self._ring.kept(number)
+
+    def waiting(self, device: str, metric: str) -> list[tuple[int, float | str, int]]:
+        """Return the readings of one stream that wait for their batch: (wall time in ns, value, quality), oldest first."""
+        with self.lock:
+            entries = [*self._in_hand, *self.entries]
+        return [
+            (entry.at.wall_ns, entry.value, entry.quality)
+            for entry in entries
+            if isinstance(entry, Entry) and entry.device == device and entry.metric == metric
+        ]
+
+    # ------------------------------------------------------------ for the writer's thread
+
+    def take_decisions(self) -> tuple[list[Waiter], dict[str, Memory]]:
+        """Return what is to be committed; `return_decisions` or `note_decisions` must follow."""
+        with self.lock:
+            taken, memories = list(self.decisions), self.memories
+            self.decisions.clear()
+            self.memories = {}
+        return taken, memories
+
+    def return_decisions(self, taken: Sequence[Waiter], memories: Mapping[str, Memory]) -> None:
+        """Let them wait again, before what came meanwhile."""
+        with self.lock:
+            self.decisions.extendleft(reversed(taken))
+            late = self._make_room()
+            self.memories = {**memories, **self.memories}
+        tell(late, "had to make room for newer ones")
+
+    def note_decisions(self, taken: Sequence[Waiter], refused: frozenset[int]) -> list[int]:
+        """Tell everybody that `taken` are committed, but for the `refused`; return the numbers of those that are."""
+        committed = [decision.id for decision, _ in taken if decision.id not in refused]
+        with self.lock:
+            self._ring.recorded(committed)
+            self.lost += len(refused)
+        tell((done for decision, done in taken if decision.id not in refused), None)
+        tell((done for decision, done in taken if decision.id in refused), "it can't be recorded")
+        return committed
+
+    def take_repeats(self) -> dict[int, tuple[int, Instant]]:
+        """Return how often each decision was made once more, and when last."""
+        with self.lock:
+            taken, self.repeats = self.repeats, {}
+        return taken
+
+    def return_repeats(self, taken: dict[int, tuple[int, Instant]]) -> None:
+        """Let them wait again."""
+        with self.lock:
+            newer, self.repeats = self.repeats, taken
+            for number, (times, at) in newer.items():
+                self._again(number, times, at)
+
+    def take_entries(self, most: int | None) -> list[Entry | Senses]:
+        """Return at most `most` of what was heard, oldest first; `return_entries` or `note_entries` must follow."""
+        with self.lock:
+            count = len(self.entries) if most is None else min(len(self.entries), most)
+            self._in_hand = [self.entries.popleft() for _ in range(count)]
+            return self._in_hand
+
+    def return_entries(self) -> None:
+        """Let them wait again; the oldest are dropped where newer ones took the room."""
+        with self.lock:
+            surplus = max(0, len(self._in_hand) + len(self.entries) - MAX_READINGS)
+            self.entries.extendleft(reversed(self._in_hand[surplus:]))
+            self.dropped += surplus
+            self._in_hand = []
+
+    def note_entries(self) -> None:
+        """They are on disk now."""
+        with self.lock:
+            self._in_hand = []
+
+    def end(self) -> None:
+        """Tell everybody who waits that nothing is written any more."""
+        with self.lock:
+            self.ended = True
+            dones = [*self.dones, *self.flushes, *(done for _, done in self.decisions)]
+            self.dones, self.flushes = [], []
+        tell(dones, "the writer has ended")
+
+    # ------------------------------------------------------------ inside
+
+    def _hear(
+        self, kind: Kind, said: Reading, quality: Quality, reason: str | None, at: Instant, flags: int
+    ) -> None:
+        value, flag = _storable(said.value)
+        with self.lock:
+            if value is None:
+                self.dropped += 1
+                return
+            self._append(
+                Entry(
+                    kind, said.device, said.metric, said.unit, at, value, int(quality), reason, flags | flag
+                )
+            )
+
+    def _append(self, entry: Entry | Senses) -> None:
+        """Under the lock: queue `entry`; the oldest makes room where there are too many."""
+        self.entries.append(entry)
+        if len(self.entries) > MAX_READINGS:
+            self.entries.popleft()
+            self.dropped += 1
+        elif len(self.entries) == BATCH_ROWS:
+            self.lock.notify()
+
+    def _make_room(self) -> list[Done | None]:
+        """Under the lock: give up the oldest decisions where too many wait; return who waits for them."""
+        late = [self.decisions.popleft()[1] for _ in range(len(self.decisions) - MAX_DECISIONS)]
+        self.lost += len(late)
+        return late
+
+    def _again(self, number: int, times: int, at: Instant) -> None:
+        """Under the lock: `number` was made `times` more, last at `at`."""
+        before, _ = self.repeats.get(number, (0, at))
+        self.repeats[number] = (before + times, at)
+        if len(self.repeats) > MAX_DECISIONS:
+            del self.repeats[next(iter(self.repeats))]
+
+
+def tell(dones: Iterable[Done | None], why_not: str | None) -> None:
+    """Tell each that it is done, or why not. What fails in one of them is not ours, and stops nothing."""
+    error = None if why_not is None else StoreError(why_not, hint="look at the state folder and its disk")
+    for done in dones:
+        if done is not None:
+            try:
+                done(error)
+            except Exception:
+                log.exception("whoever waits for the disk failed")
+
+
+def _storable(value: float | str) -> tuple[float | str | None, int]:
+    """Return a value as SQLite takes it, and its bit: no bool, no huge number, no endless word, no half of a surrogate pair.
+
+    None for a number that is not finite: SQLite would keep it as NULL, and nobody could tell it from a gap.
+    """
+    if isinstance(value, bool):
+        return int(value), FLAG
+    if isinstance(value, str):
+        return value[:MAX_TEXT].encode("utf-8", "replace").decode(), 0
+    if isinstance(value, int) and -(1 << 63) <= value < 1 << 63:
+        return value, 0
+    try:
+        number = float(value)
+    except OverflowError:
+        return None, 0
+    return (number if math.isfinite(number) else None), 0
