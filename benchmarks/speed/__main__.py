@@ -33,14 +33,28 @@ def free_port() -> int:
 
 
 def load(port: int, *options: str) -> dict:
-    command = [str(MQTTLOAD), "-p", str(port), "-d", str(DEVICES), "-t", "sensors/dev%d/state", "-c", "appliance/+/command", *options]
+    command = [
+        str(MQTTLOAD),
+        "-p",
+        str(port),
+        "-d",
+        str(DEVICES),
+        "-t",
+        "sensors/dev%d/state",
+        "-c",
+        "appliance/+/command",
+        *options,
+    ]
     told = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     return json.loads(told.stdout or "{}")
 
 
 def cpu_s(pid: int) -> float:
     """CPU seconds of a process, all threads, from the scheduler's own count."""
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{pid}/task").iterdir()) / 1e9
+    return (
+        sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{pid}/task").iterdir())
+        / 1e9
+    )
 
 
 def pss_mb(pid: int) -> float:
@@ -63,7 +77,9 @@ def one_round(system: str, quick: bool) -> dict[str, float]:
         folder = Path(name)
         port = free_port()
         (folder / "mosquitto.conf").write_text(CONF.format(port=port))
-        broker = subprocess.Popen([MOSQUITTO, "-c", str(folder / "mosquitto.conf")], stderr=subprocess.DEVNULL)
+        broker = subprocess.Popen(
+            [MOSQUITTO, "-c", str(folder / "mosquitto.conf")], stderr=subprocess.DEVNULL
+        )
         time.sleep(0.3)
         began = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         process = systems.start(system, port, 0, DEVICES, folder)
@@ -74,7 +90,9 @@ def one_round(system: str, quick: bool) -> dict[str, float]:
             found["cold start, ms"] = cold["ms"]
             time.sleep(1.5 if system == "appliance" else 0.3)
             before = cpu_s(process.pid)
-            full = load(port, "-w", "100", "-n", "500000", "--max-seconds", "1.5" if quick else "3", "-q", "0")
+            full = load(
+                port, "-w", "100", "-n", "500000", "--max-seconds", "1.5" if quick else "3", "-q", "0"
+            )
             found["decisions/s"] = full["decisions_per_s"]
             found["CPU, µs a reading"] = (cpu_s(process.pid) - before) / max(full["matched"], 1) * 1e6
             for rate, count in ((50, 100 if quick else 250), (1000, 1000 if quick else 3000)):
@@ -100,7 +118,11 @@ def table(results: dict[str, list[dict[str, float]]]) -> str:
             values = [found[figure] for found in results[name]]
             cell = f"{statistics.median(values):,.0f} ({min(values):,.0f}–{max(values):,.0f})"
             if "floor" in results and name != "floor" and "lost" not in figure:
-                ratios = [mine[figure] / base[figure] for mine, base in zip(results[name], results["floor"], strict=True) if base[figure]]
+                ratios = [
+                    mine[figure] / base[figure]
+                    for mine, base in zip(results[name], results["floor"], strict=True)
+                    if base[figure]
+                ]
                 cell += f" {statistics.median(ratios):.2f}×"
             cells.append(f"{cell:>30}")
         lines.append(f"{figure:<36}" + "".join(cells))
@@ -121,7 +143,9 @@ def main() -> None:
         for name in chosen:
             print(f"round {number + 1}: {name}", file=sys.stderr)
             results[name].append(one_round(name, given.quick))
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; median (least–most) of {len(results[chosen[0]])} rounds, × the floor")
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; median (least–most) of {len(results[chosen[0]])} rounds, × the floor"
+    )
     print(table(results))
     if given.out:
         given.out.write_text(json.dumps(results, indent=1) + "\n")

@@ -93,10 +93,15 @@ def build() -> None:
     """Compile the load generator and the C floor. Exits where a compiler or libmosquitto is missing, and says what to install."""
     (HERE / "build").mkdir(exist_ok=True)
     load = HERE / "load"
-    for output, source, library in (("mqttload", "mqttload.c", "-lm"), ("floor", "echo_floor.c", "-lmosquitto")):
+    for output, source, library in (
+        ("mqttload", "mqttload.c", "-lm"),
+        ("floor", "echo_floor.c", "-lmosquitto"),
+    ):
         command = ["gcc", "-O2", "-w", "-o", str(HERE / "build" / output), str(load / source), library]
         if subprocess.run(command, check=False).returncode:
-            sys.exit("missing: a C compiler and libmosquitto's headers; on Debian: apt install gcc libc6-dev libmosquitto-dev")
+            sys.exit(
+                "missing: a C compiler and libmosquitto's headers; on Debian: apt install gcc libc6-dev libmosquitto-dev"
+            )
 
 
 def start(system: str, port: int, qos: int, devices: int, folder: Path) -> "subprocess.Popen[bytes]":
@@ -109,7 +114,9 @@ def start(system: str, port: int, qos: int, devices: int, folder: Path) -> "subp
         command = [PYTHON, str(folder / "loop.py"), str(port), str(qos)]
     else:
         (folder / "bench.toml").write_text(PROFILE, encoding="utf-8")
-        text = CONFIG.format(port=port) + "".join(APPLIANCE.format(number=number) for number in range(devices))
+        text = CONFIG.format(port=port) + "".join(
+            APPLIANCE.format(number=number) for number in range(devices)
+        )
         (folder / "config.toml").write_text(text, encoding="utf-8")
         command = [PYTHON, "-m", "appliance", "run", "--config", str(folder / "config.toml")]
     with (folder / f"{system}.log").open("wb") as log:

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-MOSQUITTO = shutil.which("mosquitto") or ("/usr/sbin/mosquitto" if Path("/usr/sbin/mosquitto").exists() else None)
+MOSQUITTO = shutil.which("mosquitto") or (
+    "/usr/sbin/mosquitto" if Path("/usr/sbin/mosquitto").exists() else None
+)
 CONF = "allow_anonymous true\npersistence false\nlog_type error\nset_tcp_nodelay true\nmax_queued_messages 100000\n"
 
 
@@ -55,7 +57,9 @@ class Broker:
         path = self.folder / "mosquitto.conf"
         user = "user root\n" if os.getuid() == 0 else ""
         path.write_text(f"listener {self.port} 127.0.0.1\n{user}{self.conf}")
-        self.process = subprocess.Popen([MOSQUITTO, "-c", str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            [MOSQUITTO, "-c", str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         until_sync(self._listens, 5)
 
     def _listens(self) -> bool:
@@ -81,11 +85,19 @@ class Broker:
     def publish(self, topic: str, payload: str | bytes, *options: str) -> None:
         raw = payload if isinstance(payload, bytes) else payload.encode()
         subprocess.run(
-            ["mosquitto_pub", "-p", str(self.port), "-t", topic, "-s", *options], input=raw, check=True, capture_output=True, timeout=10
+            ["mosquitto_pub", "-p", str(self.port), "-t", topic, "-s", *options],
+            input=raw,
+            check=True,
+            capture_output=True,
+            timeout=10,
         )
 
     def retained(self, topic: str) -> bytes:
-        told = subprocess.run(["mosquitto_sub", "-p", str(self.port), "-t", topic, "-C", "1", "-W", "3"], capture_output=True, timeout=10)
+        told = subprocess.run(
+            ["mosquitto_sub", "-p", str(self.port), "-t", topic, "-C", "1", "-W", "3"],
+            capture_output=True,
+            timeout=10,
+        )
         return told.stdout.strip()
 
 

@@ -37,7 +37,10 @@ def test_a_name_that_is_no_topic_is_refused(name, device) -> None:
 
 @pytest.mark.parametrize("name", DIALECTS)
 def test_a_command_never_goes_to_a_topic_that_it_would_hear_as_a_reading(name) -> None:
-    for message in (*DIALECTS[name].encode(f"{name}/x", {"POWER": "ON"}), *DIALECTS[name].ask(f"{name}/x", ("POWER",))):
+    for message in (
+        *DIALECTS[name].encode(f"{name}/x", {"POWER": "ON"}),
+        *DIALECTS[name].ask(f"{name}/x", ("POWER",)),
+    ):
         decoded = DIALECTS[name].decode(message, Catalogue())
         assert decoded is None or not (decoded.readings or decoded.states)
 

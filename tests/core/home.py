@@ -8,7 +8,18 @@ from zoneinfo import ZoneInfo
 from appliance.core import guards
 from appliance.core.clock import SECOND, Instant
 from appliance.core.controller import Controller, Home
-from appliance.core.events import Decision, Effect, Event, LinkChanged, Memory, Notify, PersonSpoke, Record, SendCommand, Tick
+from appliance.core.events import (
+    Decision,
+    Effect,
+    Event,
+    LinkChanged,
+    Memory,
+    Notify,
+    PersonSpoke,
+    Record,
+    SendCommand,
+    Tick,
+)
 from appliance.core.intake import Intake
 from appliance.core.payloads import Decoder
 from appliance.core.payloads.message import Message
@@ -50,7 +61,9 @@ because = "{pm2_5} of dust"
 
 
 def appliance_of(text: str, **binding: Any) -> Appliance:
-    channels = binding.pop("channels", {"pm2_5": (("zigbee2mqtt/air", None),), "co2": (("zigbee2mqtt/air", None),)})
+    channels = binding.pop(
+        "channels", {"pm2_5": (("zigbee2mqtt/air", None),), "co2": (("zigbee2mqtt/air", None),)}
+    )
     given = Binding("fan", "zigbee2mqtt/fan", channels=channels, **binding)
     return assemble(read_profile(tomllib.loads(text), where="profile"), given, GUARDS, where="profile")
 
@@ -58,11 +71,21 @@ def appliance_of(text: str, **binding: Any) -> Appliance:
 class House:
     """Drives one appliance; `at` is seconds since the start."""
 
-    def __init__(self, text: str, *, memory: Memory | None = None, start: Instant = START, linked: bool = True, **binding: Any) -> None:
+    def __init__(
+        self,
+        text: str,
+        *,
+        memory: Memory | None = None,
+        start: Instant = START,
+        linked: bool = True,
+        **binding: Any,
+    ) -> None:
         self.spec = appliance_of(text, **binding)
         self.home = Home([self.spec], {}, ZoneInfo("UTC"))
         self.start = start
-        self.controller = Controller(self.home, self.home.at_start({} if memory is None else {"fan": memory}, start))
+        self.controller = Controller(
+            self.home, self.home.at_start({} if memory is None else {"fan": memory}, start)
+        )
         self.intake = Intake(Decoder([Zigbee2mqtt()]))
         self.effects: list[tuple[float, Effect]] = []
         self.at = 0.0

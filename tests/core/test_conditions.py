@@ -9,7 +9,10 @@ from appliance.core.quantities import QUANTITIES
 from appliance.errors import ProfileError
 from tests.core.home import PROFILE, House, appliance_of
 
-WORDS = Vocabulary({"pm2_5": QUANTITIES["pm2_5"], "temperature": QUANTITIES["temperature"]}, {"presence": ("nobody", "somebody")})
+WORDS = Vocabulary(
+    {"pm2_5": QUANTITIES["pm2_5"], "temperature": QUANTITIES["temperature"]},
+    {"presence": ("nobody", "somebody")},
+)
 
 
 class Fixed(Node, frozen=True, tag=False):
@@ -69,7 +72,38 @@ def test_any_text_is_parsed_or_refused_and_never_crashes(text) -> None:
         return
 
 
-@given(st.lists(st.sampled_from("pm2_5 presence is not and or ( ) > < 3 for 5 min mean age , somebody unknown time between 22:00 per".split()), max_size=25))
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "pm2_5",
+                "presence",
+                "is",
+                "not",
+                "and",
+                "or",
+                "(",
+                ")",
+                ">",
+                "<",
+                "3",
+                "for",
+                "5",
+                "min",
+                "mean",
+                "age",
+                ",",
+                "somebody",
+                "unknown",
+                "time",
+                "between",
+                "22:00",
+                "per",
+            ]
+        ),
+        max_size=25,
+    )
+)
 def test_any_words_are_parsed_or_refused_and_never_crash(words) -> None:
     try:
         parse(" ".join(words), WORDS, where="x")
@@ -77,7 +111,10 @@ def test_any_words_are_parsed_or_refused_and_never_crash(words) -> None:
         return
 
 
-@pytest.mark.parametrize("text", ["(" * 50 + "pm2_5 > 3" + ")" * 50, "not " * 50 + "pm2_5 > 3", "pm2_5 > 3 and " * 60 + "pm2_5 > 3"])
+@pytest.mark.parametrize(
+    "text",
+    ["(" * 50 + "pm2_5 > 3" + ")" * 50, "not " * 50 + "pm2_5 > 3", "pm2_5 > 3 and " * 60 + "pm2_5 > 3"],
+)
 def test_length_and_depth_are_bounded(text) -> None:
     with pytest.raises(ProfileError):
         parse(text, WORDS, where="x")
@@ -148,7 +185,10 @@ def test_is_unknown_is_true_before_anything_was_heard() -> None:
         (PROFILE + '[guards.nothing]\nfor = "1 min"\n', "no guard"),
         (PROFILE + '[guards.minimum_on]\nfor = "1"\n', "no duration"),
         (PROFILE + "[guards.switches]\nper_hour = 0\n", "per_hour"),
-        (PROFILE.replace('safe = "off"', 'safe = "high"') + '[guards.minimum_off]\nfor = "1 min"\n', "safe action"),
+        (
+            PROFILE.replace('safe = "off"', 'safe = "high"') + '[guards.minimum_off]\nfor = "1 min"\n',
+            "safe action",
+        ),
         (PROFILE.replace("[channels.co2]", "[channels.cow]"), "no quantity"),
         (PROFILE.replace('rest = "off"', 'rest = "of"'), "no action"),
         (PROFILE.replace("off = { set", "of = { set"), "nobody says how"),
@@ -168,7 +208,12 @@ def test_a_stronger_rule_cannot_be_changed_by_a_config() -> None:
     with pytest.raises(ProfileError, match="can't be changed"):
         appliance_of(text, rules={"r": {"when": "pm2_5 > 5"}})
     with pytest.raises(ProfileError, match="must speak as RULE"):
-        appliance_of(PROFILE, rules={"mine": {"when": "pm2_5 > 5", "at_least": "low", "because": "x", "authority": "EQUIPMENT"}})
+        appliance_of(
+            PROFILE,
+            rules={
+                "mine": {"when": "pm2_5 > 5", "at_least": "low", "because": "x", "authority": "EQUIPMENT"}
+            },
+        )
 
 
 def test_a_rule_of_a_config_replaces_only_what_it_names() -> None:

@@ -157,7 +157,9 @@ def test_an_override_over_http_ends_at_its_time_and_by_command() -> None:
 
 
 def test_minimum_times_hold_for_rules() -> None:
-    house = House(PROFILE + RULE + '[guards.minimum_on]\nfor = "3 min"\n[guards.minimum_off]\nfor = "1 min"\n')
+    house = House(
+        PROFILE + RULE + '[guards.minimum_on]\nfor = "3 min"\n[guards.minimum_off]\nfor = "1 min"\n'
+    )
     house.report(1, "off")
     house.say(2, "air", pm25=40)
     house.say(50, "air", pm25=40.5)
@@ -250,7 +252,9 @@ def test_one_wake_up_with_many_events_decides_as_many_wake_ups_with_one() -> Non
     for event in events:
         apart.events(2, event)
     assert together.commands == apart.commands
-    assert [(d.action, d.source, d.voices) for d in together.decisions] == [(d.action, d.source, d.voices) for d in apart.decisions]
+    assert [(d.action, d.source, d.voices) for d in together.decisions] == [
+        (d.action, d.source, d.voices) for d in apart.decisions
+    ]
 
 
 def _events(house: House, payload: dict[str, float]) -> list:
@@ -333,7 +337,9 @@ def test_a_rest_is_kept_and_switches_are_limited_whatever_happens(steps) -> None
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.tuples(st.integers(1, 120), st.sampled_from([None, "x", True, -1, 65535, 1e308, 99999.0]))))
+@given(
+    st.lists(st.tuples(st.integers(1, 120), st.sampled_from([None, "x", True, -1, 65535, 1e308, 99999.0])))
+)
 def test_readings_that_are_none_never_switch_on(values) -> None:
     house = House(PROFILE + RULE)
     house.report(1, "off")

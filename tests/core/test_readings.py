@@ -142,7 +142,9 @@ def test_the_median_lies_in_the_middle(values) -> None:
     assert sum(value >= middle for value in values) * 2 >= len(values)
 
 
-@pytest.mark.skipif("APPLIANCE_DATA" not in os.environ and os.environ.get("CI") != "true", reason="$APPLIANCE_DATA is not set")
+@pytest.mark.skipif(
+    "APPLIANCE_DATA" not in os.environ and os.environ.get("CI") != "true", reason="$APPLIANCE_DATA is not set"
+)
 def test_real_plumes_are_believed() -> None:
     """A limit on jumps that rejects a real fire would be worse than none."""
     path = Path(os.environ["APPLIANCE_DATA"]) / "smoke_iot_dedup_sessions.csv.gz"

@@ -46,9 +46,13 @@ class Daemon:
         (self.folder / "state" / "url").unlink(missing_ok=True)
         command = [sys.executable, "-m", "appliance", "run", "--config", str(self.config), *options]
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **self.environment})
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **self.environment}
+            )
         if wait:
-            until_sync(lambda: (self.folder / "state" / "url").exists() or self.process.poll() is not None, 30)
+            until_sync(
+                lambda: (self.folder / "state" / "url").exists() or self.process.poll() is not None, 30
+            )
             assert self.process.poll() is None, self.log
 
     def kill(self) -> None:
@@ -69,7 +73,9 @@ class Daemon:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         try:
-            with urllib.request.urlopen(urllib.request.Request(url + path, data, headers, method=method), timeout=10) as answer:
+            with urllib.request.urlopen(
+                urllib.request.Request(url + path, data, headers, method=method), timeout=10
+            ) as answer:
                 text = answer.read()
         except urllib.error.HTTPError as error:
             text = error.read()
@@ -91,7 +97,9 @@ class Fan:
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
         self.process = subprocess.Popen(
-            ["mosquitto_sub", "-p", str(broker.port), "-t", "zigbee2mqtt/fan/set"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            ["mosquitto_sub", "-p", str(broker.port), "-t", "zigbee2mqtt/fan/set"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
         os.set_blocking(self.process.stdout.fileno(), False)
         self._heard = b""
@@ -111,7 +119,9 @@ class Fan:
         return [line["fan_mode"] for line in lines if "fan_mode" in line]
 
     def report(self, mode: str) -> None:
-        self.broker.publish("zigbee2mqtt/fan", json.dumps({"fan_mode": mode, "fan_state": "OFF" if mode == "off" else "ON"}))
+        self.broker.publish(
+            "zigbee2mqtt/fan", json.dumps({"fan_mode": mode, "fan_state": "OFF" if mode == "off" else "ON"})
+        )
 
     def air(self, pm25: float) -> None:
         self.broker.publish("zigbee2mqtt/air", json.dumps({"pm25": pm25}))

@@ -36,7 +36,11 @@ def test_a_reading_becomes_a_command_with_a_reason(daemon, fan) -> None:
     assert daemon.ask("/v1/appliances/fan/why")["sentence"] == "high, because 40 µg/m³ of dust."
     assert daemon.ask(f"/v1/decisions/{last['id']}")["id"] == last["id"]
     told = subprocess.run(
-        [sys.executable, "-m", "appliance", "why", "fan", "--config", str(daemon.config)], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "appliance", "why", "fan", "--config", str(daemon.config)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert told.stdout.startswith("high, because 40 µg/m³ of dust.\n")
 
@@ -47,7 +51,9 @@ def test_a_hand_is_obeyed_and_the_daemon_says_until_when(daemon, fan) -> None:
     fan.air(40)
     until_sync(lambda: fan.commands == ["9"])
     fan.report("9")
-    time.sleep(10.5)  # for ten seconds after the link came up a change is no hand, and nothing tells from outside
+    time.sleep(
+        10.5
+    )  # for ten seconds after the link came up a change is no hand, and nothing tells from outside
     fan.report("off")
     until_sync(lambda: daemon.last()["source"] == "person by device")
     assert "a person chose off at the device, until " in daemon.last()["because"]
@@ -60,7 +66,9 @@ def test_nothing_is_switched_on_before_anything_was_heard(daemon, fan) -> None:
     fan.broker.publish("zigbee2mqtt/air", json.dumps({"pm25": 400}), "-r")
     daemon.start()
     in_control(daemon, fan)
-    until_sync(lambda: any(seen["reason"] == "retained" for seen in daemon.ask("/v1/appliances/fan")["channels"]))
+    until_sync(
+        lambda: any(seen["reason"] == "retained" for seen in daemon.ask("/v1/appliances/fan")["channels"])
+    )
     assert fan.commands == []
 
 
@@ -92,7 +100,9 @@ def test_ten_kills_keep_override_timers_and_every_acknowledged_decision(daemon, 
     for number in range(10):
         fan.air(40 + number)
         time.sleep(random.uniform(0, 0.2))  # the moment of the kill is the thing that varies
-        seen |= {made["id"] for made in daemon.ask("/v1/decisions?limit=200")["decisions"] if made["recorded"]}
+        seen |= {
+            made["id"] for made in daemon.ask("/v1/decisions?limit=200")["decisions"] if made["recorded"]
+        }
         daemon.kill()
         daemon.start()
         assert daemon.ask("/v1/appliances/fan")["override"]["until"] == override["until"]
@@ -130,11 +140,19 @@ def test_a_second_daemon_on_the_same_folder_refuses(daemon, fan) -> None:
         (("[http]\nport = 0", "[http]\nport = 99999"), ["http.port", "65535"]),
         (('pm2_5 = "zigbee2mqtt/air"', 'pm25 = "zigbee2mqtt/air"'), ["pm25", "pm2_5"]),
         (('device = "zigbee2mqtt/fan"', 'device = "zigbee2mqtt/f#n"'), ["device"]),
-        (("[appliances.fan.channels]", '[appliances.fan.rules.x]\nwhen = "pm2_5 >> 3"\nat_least = "low"\nbecause = "x"\n[appliances.fan.channels]'), ["column 8", "^"]),
+        (
+            (
+                "[appliances.fan.channels]",
+                '[appliances.fan.rules.x]\nwhen = "pm2_5 >> 3"\nat_least = "low"\nbecause = "x"\n[appliances.fan.channels]',
+            ),
+            ["column 8", "^"],
+        ),
         (("[mqtt]", "[mqtt"), ["no TOML"]),
     ],
 )
-def test_a_wrong_config_ends_with_78_and_names_place_and_remedy_before_connecting(daemon, silent_broker, change, words) -> None:
+def test_a_wrong_config_ends_with_78_and_names_place_and_remedy_before_connecting(
+    daemon, silent_broker, change, words
+) -> None:
     daemon.config.write_text(daemon.config.read_text().replace(*change))
     command = [sys.executable, "-m", "appliance", "run", "--config", str(daemon.config)]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
@@ -163,7 +181,11 @@ def _free(port: int) -> bool:
 
 def test_a_missing_model_leaves_the_rules_in_charge_and_is_told(daemon, fan) -> None:
     profile = daemon.folder / "fan.toml"
-    profile.write_text(profile.read_text().replace("[fallback]", '[channels.presence]\nmodel = "nowhere"\nwords = ["nobody", "somebody"]\n[fallback]'))
+    profile.write_text(
+        profile.read_text().replace(
+            "[fallback]", '[channels.presence]\nmodel = "nowhere"\nwords = ["nobody", "somebody"]\n[fallback]'
+        )
+    )
     daemon.start()
     in_control(daemon, fan)
     assert daemon.health()["status"] == "degraded"

@@ -34,16 +34,17 @@ def open_for_writing(path: Path, synchronous: Literal["FULL", "NORMAL"]) -> sqli
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
     try:
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {synchronous}")
-        # A log that grew large is cut back, so that it does not take the room of what it was copied into.
-        connection.execute("PRAGMA journal_size_limit = 4194304")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > len(MIGRATIONS):
             raise sqlite3.DatabaseError(f"{path} has the shape {version} of a newer version")
         if 0 < version < OLDEST:
             raise sqlite3.DatabaseError(f"{path} was made before the first release: remove it")
+        if version == 0:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        # A log that grew large is cut back, so that it does not take the room of what it was copied into.
+        connection.execute("PRAGMA journal_size_limit = 4194304")
         if version < len(MIGRATIONS):
             _migrate(connection, path.name, version)
         busy, _, _ = connection.execute("PRAGMA wal_checkpoint(FULL)").fetchone()

@@ -118,9 +118,14 @@ async def test_a_retained_message_says_so(broker) -> None:
 
 
 @pytest.mark.parametrize("qos", [0, 1])
-async def test_a_burst_of_ten_thousand_arrives_whole_with_the_shipped_broker_config(silent_broker, qos) -> None:
+async def test_a_burst_of_ten_thousand_arrives_whole_with_the_shipped_broker_config(
+    silent_broker, qos
+) -> None:
     lines = (ROOT / "deploy" / "mosquitto.conf").read_text().splitlines()
-    silent_broker.conf = "\n".join(line for line in lines if not line.startswith(("listener", "persistence", "autosave"))) + "\n"
+    silent_broker.conf = (
+        "\n".join(line for line in lines if not line.startswith(("listener", "persistence", "autosave")))
+        + "\n"
+    )
     silent_broker.start()
     async with listening(Ear(silent_broker.port)) as ear:
         command = ["mosquitto_pub", "-p", str(silent_broker.port), "-t", "t/burst", "-q", str(qos), "-l"]
@@ -156,22 +161,25 @@ async def test_leaving_says_offline_and_so_does_dying(broker) -> None:
 
 
 async def test_a_war_over_our_name_is_fought_slowly(broker) -> None:
-    async with listening(Ear(broker.port, "same")) as one:
-        async with listening(Ear(broker.port, "same")) as two:
-            await asyncio.sleep(12)
-            assert one.link.sessions + two.link.sessions < 14
+    async with listening(Ear(broker.port, "same")) as one, listening(Ear(broker.port, "same")) as two:
+        await asyncio.sleep(12)
+        assert one.link.sessions + two.link.sessions < 14
 
 
 async def test_a_wrong_password_is_told_and_healed_without_a_restart(silent_broker, tmp_path, caplog) -> None:
     passwords = tmp_path / "passwords"
-    subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), "me", "right"], check=True, capture_output=True)
+    subprocess.run(
+        ["mosquitto_passwd", "-b", "-c", str(passwords), "me", "right"], check=True, capture_output=True
+    )
     passwords.chmod(0o644)
     silent_broker.conf = f"allow_anonymous false\npassword_file {passwords}\npersistence false\n"
     silent_broker.start()
     async with listening(Ear(silent_broker.port, username="me", password="wrong"), up=False) as ear:
         await until(lambda: "refuses us" in caplog.text)
         assert not ear.link.connected
-        subprocess.run(["mosquitto_passwd", "-b", str(passwords), "me", "wrong"], check=True, capture_output=True)
+        subprocess.run(
+            ["mosquitto_passwd", "-b", str(passwords), "me", "wrong"], check=True, capture_output=True
+        )
         silent_broker.process.send_signal(signal.SIGHUP)
         await until(lambda: ear.link.connected)
 
@@ -182,10 +190,42 @@ def certificates(folder) -> None:
     def openssl(*options: str) -> None:
         subprocess.run(["openssl", *options], cwd=folder, check=True, capture_output=True)
 
-    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=test ca")
-    openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "own.key", "-out", "own.csr", "-subj", "/CN=broker")
+    openssl(
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        "ca.key",
+        "-out",
+        "ca.pem",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=test ca",
+    )
+    openssl(
+        "req", "-newkey", "rsa:2048", "-nodes", "-keyout", "own.key", "-out", "own.csr", "-subj", "/CN=broker"
+    )
     (folder / "names").write_text("subjectAltName=DNS:broker.home,IP:127.0.0.1\n")
-    openssl("x509", "-req", "-in", "own.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out", "own.pem", "-days", "2", "-extfile", "names")
+    openssl(
+        "x509",
+        "-req",
+        "-in",
+        "own.csr",
+        "-CA",
+        "ca.pem",
+        "-CAkey",
+        "ca.key",
+        "-CAcreateserial",
+        "-out",
+        "own.pem",
+        "-days",
+        "2",
+        "-extfile",
+        "names",
+    )
     for name in ("own.key", "own.pem", "ca.pem"):
         (folder / name).chmod(0o644)
 
@@ -193,7 +233,9 @@ def certificates(folder) -> None:
 async def test_tls_is_checked_against_the_ca_and_the_name(silent_broker, tmp_path, caplog) -> None:
     certificates(tmp_path)
     tmp_path.chmod(0o755)
-    silent_broker.conf += f"cafile {tmp_path}/ca.pem\ncertfile {tmp_path}/own.pem\nkeyfile {tmp_path}/own.key\n"
+    silent_broker.conf += (
+        f"cafile {tmp_path}/ca.pem\ncertfile {tmp_path}/own.pem\nkeyfile {tmp_path}/own.key\n"
+    )
     silent_broker.start()
     async with listening(Ear(silent_broker.port, tls=Tls(ca_file=str(tmp_path / "ca.pem")))) as ear:
         for number in range(300):
@@ -204,10 +246,18 @@ async def test_tls_is_checked_against_the_ca_and_the_name(silent_broker, tmp_pat
         await until(lambda: "CERTIFICATE_VERIFY_FAILED" in caplog.text)
         assert not stranger.link.connected
     misnamed = Ear(silent_broker.port, tls=Tls(ca_file=str(tmp_path / "ca.pem")))
-    misnamed.link._address = Address("localhost", silent_broker.port, "x", tls=Tls(ca_file=str(tmp_path / "ca.pem")))
+    misnamed.link._address = Address(
+        "localhost", silent_broker.port, "x", tls=Tls(ca_file=str(tmp_path / "ca.pem"))
+    )
     caplog.clear()
     async with listening(misnamed, up=False):
-        await until(lambda: "Hostname mismatch" in caplog.text or "doesn't match" in caplog.text or "CERTIFICATE_VERIFY_FAILED" in caplog.text)
+        await until(
+            lambda: (
+                "Hostname mismatch" in caplog.text
+                or "doesn't match" in caplog.text
+                or "CERTIFICATE_VERIFY_FAILED" in caplog.text
+            )
+        )
         assert not misnamed.link.connected
 
 

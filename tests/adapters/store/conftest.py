@@ -3,7 +3,6 @@
 import os
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,7 +21,9 @@ def instant(seconds: float = 0.0, boot: str = "boot-1") -> Instant:
     return Instant(boot, round((1000 + seconds) * SECOND), WALL + round(seconds * SECOND))
 
 
-def decision(number: int, *, appliance: str = "fan", action: str | None = "high", at: Instant | None = None) -> Decision:
+def decision(
+    number: int, *, appliance: str = "fan", action: str | None = "high", at: Instant | None = None
+) -> Decision:
     return Decision(
         number,
         at or instant(number),
@@ -31,8 +32,14 @@ def decision(number: int, *, appliance: str = "fan", action: str | None = "high"
         "38.2 µg/m³ of dust",
         Authority.RULE,
         "dusty",
-        (Voice("dusty", Authority.RULE, "high", "high", "38.2 µg/m³ of dust"), Voice("rest", Authority.FALLBACK, "off", "off", "nobody asks", "dusty")),
-        (Input("pm2_5", 38.2, "µg/m³", 1.5, "good"), Input("co2", None, "ppm", None, "unknown", "nothing heard since boot")),
+        (
+            Voice("dusty", Authority.RULE, "high", "high", "38.2 µg/m³ of dust"),
+            Voice("rest", Authority.FALLBACK, "off", "off", "nobody asks", "dusty"),
+        ),
+        (
+            Input("pm2_5", 38.2, "µg/m³", 1.5, "good"),
+            Input("co2", None, "ppm", None, "unknown", "nothing heard since boot"),
+        ),
         True,
     )
 
@@ -40,16 +47,17 @@ def decision(number: int, *, appliance: str = "fan", action: str | None = "high"
 def memory(step: int = 0) -> Memory:
     at = instant(step)
     return Memory(
-        override=Override("off", "page", at, at.plus(3600 * SECOND)), commanded="high", commanded_at=at, reported="high",
-        reported_at=at, started=at, stopped=None, switches=(at, at.plus(SECOND)), holds=("dusty",), true_since={"dusty": at},
+        override=Override("off", "page", at, at.plus(3600 * SECOND)),
+        commanded="high",
+        commanded_at=at,
+        reported="high",
+        reported_at=at,
+        started=at,
+        stopped=None,
+        switches=(at, at.plus(SECOND)),
+        holds=("dusty",),
+        true_since={"dusty": at},
     )
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it does not happen"
-        time.sleep(0.01)
 
 
 class Keeper:
@@ -115,16 +123,24 @@ class Disk:
         (self.path / "ballast").unlink()
 
     def read_only(self, *, on: bool) -> None:
-        subprocess.run(["mount", "-o", f"remount,{'ro' if on else 'rw'}", str(self.path)], check=True, capture_output=True)
+        subprocess.run(
+            ["mount", "-o", f"remount,{'ro' if on else 'rw'}", str(self.path)],
+            check=True,
+            capture_output=True,
+        )
 
 
 @pytest.fixture
 def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disk]:
     path = tmp_path_factory.mktemp("disk")
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(path)], check=False, capture_output=True) if os.geteuid() == 0 else None
+    made = (
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(path)], check=False, capture_output=True
+        )
+        if os.geteuid() == 0
+        else None
+    )
     if made is None or made.returncode:
         pytest.skip("only who may mount can make a small disk")
     yield Disk(path)
     subprocess.run(["umount", "-l", str(path)], check=True)
-
-

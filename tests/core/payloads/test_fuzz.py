@@ -19,7 +19,12 @@ DATA = Path(__file__).parents[2] / "data" / "payloads"
 CASES = 100_000
 DECODER = Decoder(
     [
-        Plain((PlainSource("n", "plain/n", (PlainField("pm2_5", "", "µg/m³"),)), PlainSource("o", "plain/+", (PlainField("co2", "a.0.b", "ppm"),)))),
+        Plain(
+            (
+                PlainSource("n", "plain/n", (PlainField("pm2_5", "", "µg/m³"),)),
+                PlainSource("o", "plain/+", (PlainField("co2", "a.0.b", "ppm"),)),
+            )
+        ),
         Zigbee2mqtt(),
         Tasmota(),
     ]
@@ -63,7 +68,23 @@ def test_a_hundred_thousand_mutated_messages_crash_nothing() -> None:
     for text in (DATA / "z2m_bridge_devices.jsonl").read_text("utf-8").splitlines():
         seeds.append(json.loads(text)["payload"].encode()[:6000])
         _, catalogue = decode_line(text, DECODER, catalogue)
-    words = [b"null", b"NaN", b"-1", b"65535", b"1e400", b"true", b'"x"', b"[]", b"{}", b"\x00", b"\xff", b"9" * 400, b"\\ud800", b",", b"}"]
+    words = [
+        b"null",
+        b"NaN",
+        b"-1",
+        b"65535",
+        b"1e400",
+        b"true",
+        b'"x"',
+        b"[]",
+        b"{}",
+        b"\x00",
+        b"\xff",
+        b"9" * 400,
+        b"\\ud800",
+        b",",
+        b"}",
+    ]
     topics = TOPICS + [line["topic"] for line in lines]
     readings = 0
     for _ in range(CASES):

@@ -13,18 +13,29 @@ from appliance.core.payloads.tasmota import Tasmota
 from appliance.core.payloads.zigbee2mqtt import Zigbee2mqtt
 
 DATA = Path(__file__).parents[2] / "data" / "payloads"
-SAMPLES = {sample["id"]: sample for sample in map(json.loads, (DATA / "samples.jsonl").read_text("utf-8").splitlines())}
-OURS = [name for name, sample in SAMPLES.items() if sample["topic"].startswith(("zigbee2mqtt/", "tele/", "stat/"))]
+SAMPLES = {
+    sample["id"]: sample
+    for sample in map(json.loads, (DATA / "samples.jsonl").read_text("utf-8").splitlines())
+}
+OURS = [
+    name for name, sample in SAMPLES.items() if sample["topic"].startswith(("zigbee2mqtt/", "tele/", "stat/"))
+]
 PLAIN = Plain(
     (
-        PlainSource("pm", "livingroom/sensor/pm_2_5_concentration/state", (PlainField("pm2_5", "", "µg/m³"),)),
+        PlainSource(
+            "pm", "livingroom/sensor/pm_2_5_concentration/state", (PlainField("pm2_5", "", "µg/m³"),)
+        ),
         PlainSource("co2", "livingroom/sensor/co2/state", (PlainField("co2", "", "ppm"),)),
         PlainSource("homie", "homie/5/airbox/sensors/pm25", (PlainField("pm2_5", "", "µg/m³"),)),
         PlainSource("ha", "homeassistant/sensor/living_pm25/state", (PlainField("pm2_5", "", "µg/m³"),)),
         PlainSource(
             "airgradient",
             "airgradient/readings/+",
-            (PlainField("co2", "rco2", "ppm"), PlainField("temperature", "atmpCompensated", "°C"), PlainField("pm2_5", "pm02", "µg/m³")),
+            (
+                PlainField("co2", "rco2", "ppm"),
+                PlainField("temperature", "atmpCompensated", "°C"),
+                PlainField("pm2_5", "pm02", "µg/m³"),
+            ),
         ),
     )
 )
@@ -58,7 +69,11 @@ def test_a_declared_plain_topic_gives_exactly_its_readings(name) -> None:
 def test_a_plain_object_gives_what_is_declared_and_names_the_device_by_the_topic() -> None:
     said = decoded(SAMPLES["p41"])
     assert said["device"] == "plain/ecda3b1eaaaf"
-    assert as_set(said["readings"]) == [("co2", 447, "ppm"), ("pm2_5", 7, "µg/m³"), ("temperature", 24.47, "°C")]
+    assert as_set(said["readings"]) == [
+        ("co2", 447, "ppm"),
+        ("pm2_5", 7, "µg/m³"),
+        ("temperature", 24.47, "°C"),
+    ]
 
 
 def test_without_a_declaration_voc_has_no_unit() -> None:
@@ -108,9 +123,18 @@ def test_availability_in_each_spelling(topic, payload, available) -> None:
     [
         ({"DS18B20": {"Id": "1", "Temperature": 21.5}, "TempUnit": "C"}, [("temperature", 21.5, "°C")]),
         ({"DS18B20": {"Id": "1", "Temperature": 85.0}, "TempUnit": "C"}, []),
-        ({"SCD40": {"CarbonDioxide": 700, "Temperature": 23.9}, "SHT3X": {"Temperature": 21.0}}, [("co2", 700, "ppm"), ("temperature", 21.0, "°C"), ("temperature_scd40", 23.9, "°C")]),
-        ({"SEN5X": {"PM2.5": 3.1, "VOC": 101, "NOx": 1}}, [("nox_index", 1, "index"), ("pm2_5", 3.1, "µg/m³"), ("voc_index", 101, "index")]),
-        ({"BME280": {"Temperature": None, "Pressure": 760.0}, "PressureUnit": "mmHg"}, [("pressure", 1013.25, "hPa")]),
+        (
+            {"SCD40": {"CarbonDioxide": 700, "Temperature": 23.9}, "SHT3X": {"Temperature": 21.0}},
+            [("co2", 700, "ppm"), ("temperature", 21.0, "°C"), ("temperature_scd40", 23.9, "°C")],
+        ),
+        (
+            {"SEN5X": {"PM2.5": 3.1, "VOC": 101, "NOx": 1}},
+            [("nox_index", 1, "index"), ("pm2_5", 3.1, "µg/m³"), ("voc_index", 101, "index")],
+        ),
+        (
+            {"BME280": {"Temperature": None, "Pressure": 760.0}, "PressureUnit": "mmHg"},
+            [("pressure", 1013.25, "hPa")],
+        ),
         ({"ESP32": {"Temperature": 53.3}}, []),
     ],
 )

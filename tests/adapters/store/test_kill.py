@@ -1,0 +1,145 @@
+"""kill -9 at any time, and a disk that refuses to sync: what was acknowledged is there."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from appliance.adapters.store import lock
+from appliance.adapters.store.rows import memory_text
+from appliance.errors import ConfigError
+from tests.adapters.conftest import ROOT
+from tests.adapters.store.conftest import Disk, Keeper, decision, memory
+
+CHILD = """
+import itertools, os, sys, threading
+from pathlib import Path
+from tests.adapters.store.conftest import Keeper, decision, instant, memory
+store = Keeper().open(Path(sys.argv[1]))
+last = int(sys.argv[2]) or None
+room = threading.Semaphore(8)
+def done(number):
+    def told(error):
+        assert error is None
+        os.write(1, b"%d\\n" % number)
+        room.release()
+    return told
+first = store.restored.next_id
+for number in itertools.islice(itertools.count(first), last):
+    room.acquire()
+    store.remember("fan", memory(number))
+    store.record(decision(number), done(number))
+    if number % 7 == 0:
+        store.flush()
+store.close(60)
+"""
+
+
+def child(folder: Path, last: int = 0, before: tuple[str, ...] = ()) -> "subprocess.Popen[bytes]":
+    command = [*before, sys.executable, "-c", CHILD, str(folder), str(last)]
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
+def test_fifty_kills_lose_no_acknowledged_decision_and_no_memory(tmp_path: Path, keeper: Keeper) -> None:
+    seed = random.Random(7)
+    acknowledged: list[int] = []
+    for _ in range(50):
+        process = child(tmp_path)
+        for _ in range(seed.randint(1, 60)):
+            acknowledged.append(int(process.stdout.readline()))
+        process.send_signal(signal.SIGKILL)
+        acknowledged += [int(line) for line in process.stdout.read().split()]
+        assert process.wait() == -signal.SIGKILL
+        process.stdout.close()
+    store = keeper.open(tmp_path)
+    assert len(acknowledged) >= 50
+    kept = {}
+    page = store.queries.decisions(limit=500)
+    while page:
+        kept |= {one.decision.id: one for one in page}
+        page = store.queries.decisions(before_id=page[-1].decision.id, limit=500)
+    assert [
+        number for number in acknowledged if number not in kept or kept[number].decision != decision(number)
+    ] == []
+    assert len(acknowledged) == len(set(acknowledged)), "a number was given out twice"
+    assert store.queries.verify() is None
+    assert store.restored.missing is None
+    remembered = memory_text(store.restored.memories["fan"])
+    assert remembered in {
+        memory_text(memory(number)) for number in range(max(acknowledged), max(acknowledged) + 10)
+    }
+
+
+def test_a_failed_sync_acknowledges_nothing_and_what_came_back_is_recorded_once(
+    tmp_path: Path, keeper: Keeper
+) -> None:
+    strace = shutil.which("strace")
+    if strace is None:
+        pytest.skip("strace is not installed")
+    keeper.open(tmp_path).close()
+    log = tmp_path / "strace"
+    inject = "inject=fdatasync,fsync:error=EIO:when=5+9"
+    process = child(
+        tmp_path, 60, (strace, "-f", "-qq", "-o", str(log), "-e", "trace=fdatasync,fsync", "-e", inject)
+    )
+    said = process.stdout.read()
+    process.stdout.close()
+    process.wait()
+    assert log.read_text().count("INJECTED") >= 2, "no sync failed: the test shows nothing"
+    acknowledged = [int(line) for line in said.split()]
+    store = keeper.open(tmp_path)
+    assert [number for number in acknowledged if store.queries.decision(number) is None] == []
+    assert acknowledged == list(range(1, 61))
+    assert [kept.decision.id for kept in store.queries.decisions(limit=500)] == list(range(60, 0, -1))
+    assert store.queries.verify() is None
+
+
+LOCKER = "import sys\nfrom pathlib import Path\nfrom appliance.adapters.store import lock\nlock(Path(sys.argv[1]))\nprint('held', flush=True)\nsys.stdin.read()"
+
+
+def test_a_folder_has_one_daemon_and_is_free_when_that_is_killed(tmp_path: Path) -> None:
+    other = subprocess.Popen(
+        [sys.executable, "-c", LOCKER, str(tmp_path)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with other:
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(ConfigError) as refused:
+            lock(tmp_path)
+        assert f"process {other.pid}" in refused.value.message
+        assert str(tmp_path) in refused.value.message
+        other.kill()
+    os.close(lock(tmp_path))
+
+
+def test_a_read_only_disk_is_kept_for_one_daemon_too(disk: Disk) -> None:
+    disk.read_only(on=True)
+    held = lock(disk.path)
+    with pytest.raises(ConfigError, match="another daemon"):
+        lock(disk.path)
+    os.close(held)
+    os.close(lock(disk.path))
+
+
+def test_a_full_disk_does_not_keep_the_folder_from_being_locked(disk: Disk) -> None:
+    disk.fill()
+    held = lock(disk.path)
+    with pytest.raises(ConfigError, match="another daemon"):
+        lock(disk.path)
+    os.close(held)
+
+
+def test_a_folder_that_cannot_be_made_is_the_operators_to_mend(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(ConfigError, match="file"):
+        lock(tmp_path / "file" / "state")
