@@ -33,7 +33,7 @@ def override(appliance: str, action: str, span: str | None, path: Path | None) -
         for_s = None if span is None else duration_ns(span, where="--for") // SECOND
     except ProfileError as wrong:
         raise click.UsageError(f"{wrong.message}: {wrong.hint}") from None
-    body = {"action": action} if for_s is None else {"action": action, "for_s": for_s}
+    body = {"action": action, "by": "cli", **({} if for_s is None else {"for_s": for_s})}
     answer = ask(loaded, "PUT", where, body=body)
     click.echo(f"{appliance}: {answer['action']} until {answer['until']}")
 

@@ -11,11 +11,12 @@ from typing import Any
 from appliance.config.loading import Loaded, read_toml
 from appliance.config.tables import ApplianceTable, PlainTable, Settings
 from appliance.core import guards
+from appliance.core.assembly import assemble
 from appliance.core.payloads.message import Dialect
 from appliance.core.payloads.plain import Plain, PlainField, PlainSource, PlainTarget
 from appliance.core.payloads.tasmota import Tasmota
 from appliance.core.payloads.zigbee2mqtt import Zigbee2mqtt
-from appliance.core.profile import Appliance, Binding, ProfileTable, SpellingTable, assemble, read_profile
+from appliance.core.profile import Appliance, Binding, ProfileTable, SpellingTable, read_profile
 from appliance.core.registry import discover
 from appliance.errors import ConfigError
 

@@ -6,6 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from appliance.core import guards
+from appliance.core.assembly import assemble
 from appliance.core.clock import SECOND, Instant
 from appliance.core.controller import Controller, Home
 from appliance.core.events import (
@@ -24,7 +25,7 @@ from appliance.core.intake import Intake
 from appliance.core.payloads import Decoder
 from appliance.core.payloads.message import Message
 from appliance.core.payloads.zigbee2mqtt import Zigbee2mqtt
-from appliance.core.profile import Appliance, Binding, assemble, read_profile
+from appliance.core.profile import Appliance, Binding, read_profile
 from appliance.core.registry import discover
 
 START = Instant("boot-1", 1000 * SECOND, 1_767_225_600 * SECOND)
