@@ -6,6 +6,7 @@ Never in here: what a profile may hold (profile), reading files, or what a rule 
 from collections.abc import Mapping
 
 import msgspec
+from msgspec.structs import replace
 
 from appliance.core.arbitration import Authority, Ladder, Proposal
 from appliance.core.commands import Actuator, Spelling
@@ -51,13 +52,16 @@ def assemble(
             raise ProfileError(
                 f"{where}: there is no guard {name!r}", hint=f"the guards are: {', '.join(sorted(guards))}"
             )
+    spellings = _spellings(profile, binding, where)
+    spelt = {spelling.action for spelling in spellings}
     _known_places(profile.fallback.because, vocabulary, f"{where}, fallback")
     return Appliance(
         id=binding.id,
         title=binding.title or profile.title,
         profile=profile.name,
-        ladder=ladder,
-        actuator=Actuator(binding.device, _spellings(profile, binding, where)),
+        # A mode that nobody can tell this device is none that it has.
+        ladder=replace(ladder, modes=tuple(mode for mode in ladder.modes if mode in spelt)),
+        actuator=Actuator(binding.device, spellings),
         channels=measured,
         sources=_sources(binding, measured, models, where),
         models=models,

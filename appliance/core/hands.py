@@ -91,9 +91,11 @@ def link(
 
 
 def spoken(spec: Appliance, state: ApplianceState, event: PersonSpoke, now: Instant) -> ApplianceState:
-    """Return the state after a person set an override, or ended it."""
+    """Return the state after a person set an override, or ended it. What the device can't do changes nothing."""
     override = None
     if event.action is not None:
+        if event.action not in spec.ladder.actions and event.action not in spec.ladder.modes:
+            return state
         override = overrides.begin(
             event.action, event.by, now, spec.hold_ns if event.for_ns is None else event.for_ns
         )

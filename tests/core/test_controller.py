@@ -348,3 +348,13 @@ def test_readings_that_are_none_never_switch_on(values) -> None:
         at += seconds
         house.say(at, "air", pm25=value)
     assert house.commands == []
+
+
+def test_a_mode_that_the_device_cannot_be_told_is_not_taken() -> None:
+    house = House(PROFILE.replace("\nauto = {", "\n# auto = {") + RULE)
+    house.report(1, "off")
+    assert house.spec.ladder.modes == ()
+    house.person(2, "auto")
+    house.person(3, "loud")
+    assert house.memory.override is None
+    assert house.commands == []

@@ -1,0 +1,99 @@
+"""Owns how the daemon is: which part is well, and what has been counted.
+
+Never in here: appliances and decisions (views), or mending anything.
+"""
+
+from collections.abc import Mapping, Sequence
+from time import monotonic
+from typing import Literal
+
+from appliance import __version__
+from appliance.adapters.http.port import HealthView, MetricView, PartView
+from appliance.adapters.store import Store
+from appliance.daemon.control import Control
+
+STALE_S = 30.0
+"""Without a full turn for so long, control does not go round."""
+
+
+class Vitals:
+    """The signs of life of one daemon. `why_no_link` is what the link said last when it went down."""
+
+    def __init__(
+        self, control: Control, store: Store, missing_models: Mapping[str, str], *, observe: bool
+    ) -> None:
+        self._control = control
+        self._store = store
+        self._missing = missing_models
+        self._observe = observe
+        self._began = monotonic()
+        self.why_no_link = "not connected yet"
+
+    def health(self) -> HealthView:
+        """Return how the whole is."""
+        control = self._control
+        store = self._store.health()
+        turning = control.last_tick_s is not None and monotonic() - control.last_tick_s < STALE_S
+        parts = [
+            PartView(
+                "control",
+                "ok" if turning else "down",
+                None if turning else "the control loop does not go round",
+            ),
+            PartView(
+                "broker",
+                "ok" if control.connected else "down",
+                None if control.connected else self.why_no_link,
+            ),
+            PartView("store", "ok" if store.reason is None else "degraded", store.reason),
+        ]
+        parts += [
+            PartView(f"model {name}", "degraded", f"rules and fallback decide: {why}")
+            for name, why in self._missing.items()
+        ]
+        faults = [
+            state
+            for state in control.controller.state.appliances.values()
+            if state.flight is not None and state.flight.faulted
+        ]
+        if faults:
+            parts.append(PartView("devices", "degraded", f"{len(faults)} will not obey"))
+        if self._observe:
+            parts.append(PartView("observe", "ok", "decides and records, commands nothing"))
+        status: Literal["ok", "degraded", "failing"] = (
+            "failing" if not turning else "ok" if all(part.state == "ok" for part in parts) else "degraded"
+        )
+        return HealthView(
+            status,
+            control.connected and turning,
+            __version__,
+            round(monotonic() - self._began, 3),
+            control.clock(),
+            tuple(parts),
+        )
+
+    def metrics(self) -> Sequence[MetricView]:
+        """Return the counters and gauges of all rooms."""
+        control, store = self._control, self._store.health()
+        counts = control.performer.counts
+
+        def one(name: str, kind: str, what: str, value: float) -> MetricView:
+            return MetricView(
+                f"appliance_{name}", "counter" if kind == "counter" else "gauge", what, (({}, float(value)),)
+            )
+
+        return [
+            one("messages_total", "counter", "Messages heard.", control.intake.messages),
+            one("turns_total", "counter", "Turns of the control loop.", control.turns),
+            one("decisions_total", "counter", "Decisions that differed from the one before.", counts["decisions"]),
+            one("commands_total", "counter", "Commands sent.", counts["commands"]),
+            one("commands_unsent_total", "counter", "Commands that no link took.", counts["commands_unsent"]),
+            one("connected", "gauge", "Whether the broker is there.", control.connected),
+            one("store_waiting", "gauge", "Decisions that are not on disk yet.", store.waiting),
+            one("store_commits_total", "counter", "Transactions committed.", store.commits),
+            one("readings_lost_total", "counter", "Readings dropped before they reached the disk.", store.readings_dropped),
+            MetricView(
+                "appliance_dropped_total", "counter", "What gave no reading, by reason.",
+                tuple(({"reason": reason}, float(count)) for reason, count in sorted(control.intake.dropped.items())),
+            ),
+        ]  # fmt: skip
