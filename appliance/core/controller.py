@@ -20,7 +20,6 @@ from appliance.core.events import (
     Decision,
     Effect,
     Event,
-    Keep,
     LinkChanged,
     Memory,
     PersonSpoke,
@@ -226,12 +225,7 @@ def _fold(
             for appliance in [only] if only is not None else work.due():
                 senses = work.current(appliance)
                 steps.append(_Step(appliance, event, None, _rows(home, appliance, senses, None, rows, now)))
-        case StateReported():
-            reporters = home.reporters.get(event.device, ())
-            steps.extend(_Step(appliance, event, None, []) for appliance in reporters)
-            if reporters:
-                work.kept.extend(Keep(state, Quality.GOOD, None, event.retained) for state in event.states)
-        case AvailabilityChanged():
+        case StateReported() | AvailabilityChanged():
             steps.extend(
                 _Step(appliance, event, None, []) for appliance in home.reporters.get(event.device, ())
             )

@@ -50,6 +50,7 @@ class Control:
 
     def turn(self, events: Sequence[Event], at: Instant) -> None:
         """Decide about `events`, and perform what follows."""
+        self.performer.keep(events, at)
         for effect in self.controller.handle(events, at):
             self.performer.perform(effect, at)
         self.turns += 1

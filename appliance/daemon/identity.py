@@ -3,13 +3,16 @@
 Never in here: checking a token (the HTTP adapter does). Files are made once, with mode 0600.
 """
 
+import logging
 import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
 
 from appliance.config import Loaded
-from appliance.errors import ConfigError, StoreError
+from appliance.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 
 def state_folder(loaded: Loaded) -> Path:
@@ -51,19 +54,23 @@ def password(file: str | None, folder: Path) -> str | None:
 
 
 def _kept(path: Path, make: Callable[[], str]) -> str:
-    """Return what the file holds; make it where it is missing. Two starts at once agree, since creation is exclusive."""
+    """Return what the file holds; make it where it is missing. Two starts at once agree, since creation is exclusive.
+
+    Where the disk takes nothing, what was made holds until the end of the process: control goes on without a disk.
+    """
+    made = make()
     try:
-        with os.fdopen(
-            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii"
-        ) as file:
-            made = make()
-            file.write(made + "\n")
-            return made
-    except FileExistsError:
-        kept = path.read_text(encoding="ascii").strip()
-        if kept:
-            return kept
-        path.unlink()
-        return _kept(path, make)
+        for _ in range(2):
+            try:
+                with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                    file.write(made + "\n")
+            except FileExistsError:
+                kept = path.read_text(encoding="ascii", errors="replace").strip()
+                if kept:
+                    return kept
+                path.unlink()  # left by a start that died, or by a full disk
+            else:
+                return made
     except OSError as broken:
-        raise StoreError(f"{path}: {broken.strerror}", hint="make the state folder writable") from None
+        log.warning("%s can't be kept: %s; another one after the next start", path.name, broken.strerror)
+    return made

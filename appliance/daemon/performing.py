@@ -5,20 +5,24 @@ Never in here: deciding whether an effect should happen. What fails here is coun
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 
 from appliance.adapters.store import Store
 from appliance.core.clock import Instant
 from appliance.core.events import (
     AskState,
+    AvailabilityChanged,
     Decision,
     Effect,
+    Event,
     Keep,
+    LinkChanged,
     Notify,
     Record,
     Remember,
     Repeat,
     SendCommand,
+    StateReported,
 )
 from appliance.core.payloads.message import Dialect, Message
 from appliance.errors import ApplianceError
@@ -30,18 +34,37 @@ Observer = Callable[[Decision], None]
 
 
 class Performer:
-    """Performs effects through a link and a store.
+    """Performs effects through a link and a store. `reporters` are the devices whose own words are kept.
 
     `publish(topic, payload)` returns False where the link is down: nothing is queued, since after the link's return a
     fresh decision is made. `observers` are told each recorded decision at once, before it is committed.
     """
 
-    def __init__(self, publish: Publish, dialects: Iterable[Dialect], store: Store) -> None:
+    def __init__(
+        self, publish: Publish, dialects: Iterable[Dialect], store: Store, reporters: Container[str]
+    ) -> None:
         self._publish = publish
         self._dialects: Mapping[str, Dialect] = {dialect.name: dialect for dialect in dialects}
         self._store = store
+        self._reporters = reporters
         self.observers: list[Observer] = []
         self.counts: Counter[str] = Counter()
+
+    def keep(self, events: Iterable[Event], at: Instant) -> None:
+        """Keep what devices say of themselves, and what became of the link: a history without it can't be replayed."""
+        for event in events:
+            match event:
+                case StateReported(device=device) if device in self._reporters:
+                    for state in event.states:
+                        self._store.state(state, retained=event.retained, at=at)
+                case AvailabilityChanged(device=device) if device in self._reporters:
+                    self._store.availability(
+                        device, available=event.available, retained=event.retained, at=at
+                    )
+                case LinkChanged(connected=connected):
+                    self._store.mark("link", "up" if connected else "down", at)
+                case _:
+                    pass
 
     def perform(self, effect: Effect, now: Instant) -> None:
         """Carry out one effect."""

@@ -10,12 +10,13 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterable
+from itertools import islice
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from appliance.adapters.clock import SystemClock
 from appliance.adapters.mqtt import Address, ChildBroker, Link, Tls, embedded
-from appliance.adapters.store import BATCH_S, Limits, Store, Stored, lock
+from appliance.adapters.store import BATCH_S, Limits, Store, lock
 from appliance.adapters.systemd import Systemd
 from appliance.config import Loaded, Settings, appliances, dialects
 from appliance.core.clock import Instant
@@ -33,7 +34,7 @@ from appliance.daemon.control import Control
 from appliance.daemon.models import load_models
 from appliance.daemon.performing import Performer
 from appliance.daemon.views import Views
-from appliance.errors import ApplianceError, ConfigError, StoreError
+from appliance.errors import ApplianceError, BrokerError, ConfigError, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -96,14 +97,19 @@ async def run(
             home, home.at_start(restored.memories, now, next_id=restored.next_id), store, now
         )
         loop = asyncio.get_running_loop()
-        performer = Performer(lambda topic, payload: link.publish(topic, payload), spoken, store)  # noqa: PLW0108  made later
+        performer = Performer(
+            lambda topic, payload: link.publish(topic, payload),  # noqa: PLW0108  the link is made later
+            spoken,
+            store,
+            home.reporters,
+        )
         performer.observers.extend(observers)
         control = Control(Controller(home, state), Intake(Decoder(spoken)), performer, clock)
         views = Views(control, store, missing, observe=observe)
         store.on_commit = views.on_commit
 
         def on_change(connected: bool, why: str) -> None:  # noqa: FBT001  the link's own callback shape
-            views.why_no_link = why
+            views.vitals.why_no_link = why
             systemd.status("in control" if connected else f"no broker: {why}")
             control.on_link(connected)
 
@@ -123,7 +129,7 @@ async def run(
             async with asyncio.TaskGroup() as group:
                 group.create_task(link.run(), name="link")
                 group.create_task(control.tick(systemd), name="tick")
-                group.create_task(_look_around(control, store, views, clock), name="look")
+                group.create_task(_look_around(control, store, views, clock, broker), name="look")
                 group.create_task(_serve(settings, folder, control, views, systemd, on_url), name="http")
                 await stop.wait()
                 systemd.stopping()
@@ -155,8 +161,10 @@ def _sayable(spec: Appliance, spoken: Iterable[Dialect]) -> None:
         dialect.encode(spec.actuator.device, spelling.set)
 
 
-async def _look_around(control: Control, store: Store, views: Views, clock: SystemClock) -> None:
-    """Every second: tell listeners what changed; now and then keep the senses; end the process where the writer died."""
+async def _look_around(
+    control: Control, store: Store, views: Views, clock: SystemClock, broker: ChildBroker | None
+) -> None:
+    """Every second: tell listeners what changed; now and then keep the senses; end the process where a part of it died."""
     since = 0.0
     while True:
         await asyncio.sleep(LOOK_AROUND_S)
@@ -164,6 +172,11 @@ async def _look_around(control: Control, store: Store, views: Views, clock: Syst
         if not store.alive():
             raise StoreError(
                 "the store's writer has died",
+                hint="the service manager starts the daemon anew; report the log",
+            )
+        if broker is not None and not broker.alive:
+            raise BrokerError(
+                "the embedded broker has died",
                 hint="the service manager starts the daemon anew; report the log",
             )
         since += LOOK_AROUND_S
@@ -196,7 +209,11 @@ async def _serve(
     server = serve(
         create_app(views, token=token, allowed_hosts=names), settings.http.host, settings.http.port
     )
-    (folder / "url").write_text(server.url + "\n", encoding="ascii")
+    try:
+        (folder / "url").write_text(server.url + "\n", encoding="ascii")
+    except OSError as broken:
+        # The command line then does not find the page by itself; nothing else is lost.
+        log.warning("where the page is can't be written down: %s", broken.strerror)
     log.info("the page is at %s", server.url)
     if on_url is not None:
         on_url(server.url, token)
@@ -243,13 +260,12 @@ def _senses_back(home: Home, state: State, store: Store, now: Instant) -> State:
     """Return `state` with what was heard earlier in this boot."""
     try:
         found = store.queries.snapshot()
-        first = 1
         if found is not None and found[1].boot_id == now.boot_id and found[1].boottime_ns <= now.boottime_ns:
             state = unpack(found[0], state)
-            first = found[2]
-        heard: list[Stored] = []
-        while len(heard) < MAX_REHEARD and (more := store.queries.raw(first - 1 + len(heard))):
-            heard += more
+            later = store.queries.events(found[2] - 1)
+        else:
+            later = store.queries.heard_since(Instant(now.boot_id, 0, 0), MAX_REHEARD)
+        heard = list(islice(later, MAX_REHEARD))
     except StoreError as broken:
         log.warning("senses start empty: %s", broken.message)
         return state

@@ -1,26 +1,33 @@
 """Owns the policies that are compared: each gets the same inputs once a minute and says an action.
 
-Inputs: the sensor's PM2.5 in µg/m³ (never the truth), and what the shipped presence model says of the same sensors: True, False, or None where it
-is not sure. Never in here: the home, or scoring.
+Inputs: what the sensors said last (never the truth), and one word on presence: True, False, or None where it is not known, which
+counts as somebody. Never in here: the home, scoring, or how limits are chosen.
 """
 
-import json
+import re
 import tomllib
 from collections import deque
-from datetime import UTC
+from datetime import UTC, datetime
+from functools import cache
+
+import numpy as np
 
 from appliance.config import shipped_profiles
 from appliance.core import guards
+from appliance.core.assembly import assemble
 from appliance.core.clock import SECOND, Instant
-from appliance.core.controller import Controller, Home
+from appliance.core.controller import Classifier, Controller, Home
 from appliance.core.events import LinkChanged, ReadingArrived, SendCommand, StateReported, Tick
-from appliance.core.profile import Binding, assemble, read_profile
+from appliance.core.features import Feature, FeatureSpec
+from appliance.core.profile import Appliance, Binding, read_profile
 from appliance.core.readings import Reading
 from appliance.core.registry import discover
+from appliance.daemon.models import load_models
 
 LEVELS = ("off", "low", "medium", "high", "turbo")
-START_S = 1000
 _UNITS = {"pm2_5": "µg/m³", "co2": "ppm", "temperature": "°C", "humidity": "%"}
+_BOOTED_S = 1000
+_LIMIT = re.compile(r"(pm2_5 [<>]=? )(\d+(?:\.\d+)?)")
 
 
 class Always:
@@ -34,7 +41,7 @@ class Always:
 
 
 class Threshold:
-    """One level while the mean of the last ten minutes is above a limit; another limit while nobody is there."""
+    """One level while the mean of the last ten minutes is above a limit; `away` times the limit while nobody is there."""
 
     def __init__(self, limit: float, level: int, away: float = 1.0) -> None:
         self.limit, self.level, self.away = limit, level, away
@@ -47,19 +54,19 @@ class Threshold:
 
 
 class Hysteresis:
-    """One level from above `high` until below `low`."""
+    """One level from above `high` until below `low`; `away` times both while nobody is there."""
 
     def __init__(self, high: float, low: float, level: int, away: float = 1.0) -> None:
         self.high, self.low, self.level, self.away, self.on = high, min(low, high), level, away, False
 
     def decide(self, minute: int, seen: dict[str, float], present: bool | None) -> str:
         factor = self.away if present is False else 1.0
-        self.on = seen["pm2_5"] > (self.low if self.on else self.high) * factor
+        self.on = seen["pm2_5"] >= self.low * factor if self.on else seen["pm2_5"] > self.high * factor
         return LEVELS[self.level] if self.on else "off"
 
 
 class Ladder:
-    """The highest level whose limit is passed; it is left at `back` of that limit. `away` raises all limits while nobody is there."""
+    """The highest level whose limit is passed, left below `back` of it; `away` times all limits while nobody is there."""
 
     def __init__(self, limits: tuple[float, ...], back: float, away: float = 1.0) -> None:
         self.limits, self.back, self.away, self.level = limits, back, away, 0
@@ -73,63 +80,94 @@ class Ladder:
         return LEVELS[self.level]
 
 
-class Rules:
-    """The shipped profile through the very core that runs in a home; `classifiers` may be empty."""
+class Told:
+    """A classifier that repeats the word on presence that a policy is given, in place of the model: the core around it is
+    the real one. Its one feature only makes the core ask it when particles are heard.
+    """
 
-    def __init__(self, classifiers: dict) -> None:
-        profile = read_profile(
-            tomllib.loads(shipped_profiles()["air_purifier"].read_text(encoding="utf-8")),
-            where="air_purifier",
-        )
-        sources = dict.fromkeys(_UNITS, (("zigbee2mqtt/s", None),))
-        plugs = {module.GUARD.name: module.GUARD for module in discover(guards, "GUARD").values()}
-        self.spec = assemble(
-            profile, Binding("p", "zigbee2mqtt/p", channels=sources), plugs, where="air_purifier"
-        )
-        self.start = Instant("bench", START_S * SECOND, 1_768_237_200 * SECOND)
-        home = Home([self.spec], classifiers, UTC)
+    spec = FeatureSpec((Feature("heard", "mean", "pm2_5", 30),))
+    labels = ("nobody", "somebody")
+    threshold = 0.9
+
+    def __init__(self) -> None:
+        self.present: bool | None = None
+
+    def predict(self, rows: np.ndarray) -> np.ndarray:
+        somebody = 0.5 if self.present is None else float(self.present)
+        return np.full((len(rows), 2), (1.0 - somebody, somebody), dtype=np.float32)
+
+
+class Rules:
+    """The shipped profile through the very core that runs in a home, its limits on PM2.5 times `scale`.
+
+    `mind` is "none" (no model), "model" (the shipped one asks the sensors itself) or "told" (the word it is given).
+    """
+
+    def __init__(self, mind: str, start: datetime, scale: float = 1.0) -> None:
+        self.told = Told() if mind == "told" else None
+        minds: dict[str, Classifier] = {"none": {}, "model": _shipped(), "told": {"presence": self.told}}[
+            mind
+        ]
+        self.spec = _spec(scale)
+        self.start = Instant("bench", _BOOTED_S * SECOND, round(start.timestamp()) * SECOND)
+        home = Home([self.spec], minds, UTC)
         self.controller = Controller(home, home.at_start({}, self.start))
         self.action = "off"
         self._handle(self.start, LinkChanged(True))
-        self._report(self.start)
+        self._obey(self.start)
 
     def decide(self, minute: int, seen: dict[str, float], present: bool | None) -> str:
-        now = self.start.plus(minute * 60 * SECOND)
-        while self.controller.wake_at() < now.boottime_ns:
+        if self.told is not None:
+            self.told.present = present
+        self.now = self.start.plus(minute * 60 * SECOND)
+        while self.controller.wake_at() < self.now.boottime_ns:
             self._handle(self.start.plus(self.controller.wake_at() - self.start.boottime_ns), Tick())
         readings = tuple(
             Reading("zigbee2mqtt/s", name, value, _UNITS[name])
             for name, value in seen.items()
             if name in _UNITS
         )
-        self._handle(now, ReadingArrived("zigbee2mqtt/s", readings))
+        self._handle(self.now, ReadingArrived("zigbee2mqtt/s", readings))
         return self.action
 
     def present(self) -> bool | None:
-        """What the model's channel says now."""
-        state = self.controller.state.appliances["p"]
-        said = state.learned["presence"]
-        return {"somebody": True, "nobody": False}.get(said.label) if said.quality == 0 else None
+        """What the model's channel says now, as far as a rule may act on it."""
+        said = self.controller.state.appliances["p"].learned["presence"].value(self.now)
+        return {"somebody": True, "nobody": False}.get(said or "")
 
     def _handle(self, at: Instant, event) -> None:
         for effect in self.controller.handle([event], at):
             if isinstance(effect, SendCommand):
                 self.action = effect.action
-                self._report(at.plus(SECOND))
+                self._obey(at.plus(SECOND))
 
-    def _report(self, at: Instant) -> None:
+    def _obey(self, at: Instant) -> None:
+        """The purifier reports that it does what it was told."""
         words = next(
             spelling.seen for spelling in self.spec.actuator.spellings if spelling.action == self.action
         )
         states = tuple(Reading("zigbee2mqtt/p", metric, values[0], None) for metric, values in words.items())
-        self.controller.handle([StateReported("zigbee2mqtt/p", states)], at)
+        self._handle(at, StateReported("zigbee2mqtt/p", states))
 
 
-def load_classifiers() -> dict:
-    """The shipped model, as the daemon loads it."""
-    from appliance.daemon.models import load_models
+@cache
+def _spec(scale: float) -> Appliance:
+    table = tomllib.loads(shipped_profiles()["air_purifier"].read_text(encoding="utf-8"))
+    if scale != 1.0:
+        for rule in table["rules"]:
+            for key in ("when", "until"):
+                if key in rule:
+                    rule[key] = _LIMIT.sub(lambda hit: f"{hit[1]}{float(hit[2]) * scale:.2f}", rule[key])
+    profile = read_profile(table, where="air_purifier")
+    sources = dict.fromkeys(_UNITS, (("zigbee2mqtt/s", None),))
+    plugs = {module.GUARD.name: module.GUARD for module in discover(guards, "GUARD").values()}
+    return assemble(profile, Binding("p", "zigbee2mqtt/p", channels=sources), plugs, where="air_purifier")
 
-    ready, missing = load_models([Rules({}).spec])
+
+@cache
+def _shipped() -> dict[str, Classifier]:
+    """The shipped model, as the daemon loads it, once a process."""
+    ready, missing = load_models([_spec(1.0)])
     if missing:
-        raise SystemExit(json.dumps(missing))
+        raise SystemExit(f"the shipped model can't be loaded: {missing}")
     return ready

@@ -1,5 +1,6 @@
 """The daemon as its own process, at a real broker, asked over real HTTP."""
 
+import contextlib
 import json
 import os
 import signal
@@ -41,9 +42,28 @@ class Daemon:
         self.config.write_text(CONFIG.format(port=port), encoding="utf-8")
         self.process: subprocess.Popen[bytes] | None = None
         self.environment: dict[str, str] = {}
+        self.url = self.token = ""
+
+    def change(self, old: str, new: str) -> None:
+        """Change a text in the config."""
+        config = self.config.read_text("utf-8")
+        assert old in config
+        self.config.write_text(config.replace(old, new), "utf-8")
+
+    def refuses(self, **environment: str) -> str:
+        """Start it, await that it ends with 78, and return what it says."""
+        told = subprocess.run(
+            [sys.executable, "-m", "appliance", "run", "--config", str(self.config)],
+            cwd=ROOT, capture_output=True, text=True, timeout=30, check=False, env={**os.environ, **environment},
+        )  # fmt: skip
+        assert told.returncode == 78, told.stderr
+        assert "Traceback" not in told.stderr
+        assert "hint:" in told.stderr
+        return told.stderr
 
     def start(self, *options: str, wait: bool = True) -> None:
-        (self.folder / "state" / "url").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            (self.folder / "state" / "url").unlink()
         command = [sys.executable, "-m", "appliance", "run", "--config", str(self.config), *options]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -54,6 +74,17 @@ class Daemon:
                 lambda: (self.folder / "state" / "url").exists() or self.process.poll() is not None, 30
             )
             assert self.process.poll() is None, self.log
+            until_sync(lambda: (self.folder / "state" / "url").read_text().endswith("\n"))
+            self.url = (self.folder / "state" / "url").read_text().strip().rstrip("/")
+            self.token = (self.folder / "state" / "token").read_text().strip()
+
+    def start_without_disk(self) -> None:
+        """Start it where it can write down neither where its page is nor how to be asked; only its log says."""
+        pages = self.log.count("the page is at") if (self.folder / "log").exists() else 0
+        self.start(wait=False)
+        until_sync(lambda: self.log.count("the page is at") > pages or self.process.poll() is not None, 30)
+        assert self.process.poll() is None, self.log
+        self.url = self.log.rpartition("the page is at ")[2].partition('"')[0].rstrip("/")
 
     def kill(self) -> None:
         self.process.kill()
@@ -68,13 +99,11 @@ class Daemon:
         return (self.folder / "log").read_text("utf-8", "replace")
 
     def ask(self, path: str, method: str = "GET", body: Any = None) -> Any:
-        url = (self.folder / "state" / "url").read_text().strip().rstrip("/")
-        token = (self.folder / "state" / "token").read_text().strip()
         data = None if body is None else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         try:
             with urllib.request.urlopen(
-                urllib.request.Request(url + path, data, headers, method=method), timeout=10
+                urllib.request.Request(self.url + path, data, headers, method=method), timeout=10
             ) as answer:
                 text = answer.read()
         except urllib.error.HTTPError as error:
@@ -131,6 +160,13 @@ class Fan:
         self.process.wait()
 
 
+def in_control(daemon: Daemon, fan: Fan) -> None:
+    """Await that the daemon hears the broker and knows that the fan is off."""
+    until_sync(lambda: daemon.health()["ready"])
+    fan.report("off")
+    until_sync(lambda: daemon.ask("/v1/appliances/fan")["doing"] == "off")
+
+
 @pytest.fixture
 def daemon(silent_broker, tmp_path) -> Iterator[Daemon]:  # noqa: F811
     folder = tmp_path / "home"
@@ -138,6 +174,7 @@ def daemon(silent_broker, tmp_path) -> Iterator[Daemon]:  # noqa: F811
     made = Daemon(folder, silent_broker.port)
     yield made
     if made.process is not None and made.process.poll() is None:
+        made.process.send_signal(signal.SIGCONT)
         made.kill()
 
 

@@ -8,7 +8,7 @@ import socket
 import ssl
 
 BLOCK = 64 << 10
-"""Bytes read in one system call; also what bounds the messages of one wake-up."""
+"""Bytes read in one system call, and not again before these are taken; also what bounds the messages of one wake-up."""
 MAX_UNSENT = 4 << 20
 """Bytes that wait for a slow broker; beyond that a send blocks, which paho hands on to its caller."""
 
@@ -37,7 +37,9 @@ class BlockwiseSocket:
         return self._unsent_bytes
 
     def fill(self) -> None:
-        """Read what is there, one block. Raises OSError where the connection is broken."""
+        """Read what is there, one block, unless a block waits already. Raises OSError where the connection is broken."""
+        if len(self._received) >= BLOCK:
+            return  # the rest stays with the operating system, which then slows down the sender
         try:
             data = self._sock.recv(BLOCK)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):

@@ -47,6 +47,11 @@ class ChildBroker:
         self.name = name
         self._await_port()
 
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
+
     def stop(self) -> None:
         """End the broker, and wait for it."""
         if self._process.poll() is None:

@@ -10,7 +10,8 @@ import random
 import re
 from collections.abc import Callable, Sequence
 
-from appliance.adapters.mqtt.session import Address, Session
+from appliance.adapters.mqtt.dialing import Address
+from appliance.adapters.mqtt.session import Session
 from appliance.core.clock import Instant
 from appliance.core.payloads.message import Message
 from appliance.errors import BrokerError, ConfigError
@@ -25,6 +26,10 @@ RETRY_S = (0.5, 2.0)
 """Between tries, uniformly: never so long that control is lost for 5 s, never in step with the neighbours."""
 SHORT_S = 5.0
 """Two sessions in a row that end within this are a war over our name, or a broker that throws us out: wait so long."""
+QUIET_S = 60.0
+"""A session that lasted so long is worth a new line in the log when it ends as the one before."""
+MAX_REASONS = 16
+"""Reasons remembered as said."""
 MAX_PAYLOAD = 64 << 10
 MAX_LARGE_PAYLOAD = 4 << 20
 _TOPIC = re.compile(r"[^+#\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]{1,256}")
@@ -92,21 +97,22 @@ class Link:
     async def run(self) -> None:
         """Be connected, again and again, until cancelled; then say goodbye."""
         loop = asyncio.get_running_loop()
-        said = ""
+        said: set[str] = set()
         thrown_out = 0
         while True:
             began, sessions = loop.time(), self.sessions
             try:
                 why = await self._one_session()
-                said = ""
             except BrokerError as failed:
                 why = failed.message
-            if why != said:
-                # Said once, however often it is tried: a broker that is down all night must not fill a log.
-                log.warning("no broker: %s; trying again", why)
-                said = why
-            was_up = self.sessions > sessions
-            thrown_out = thrown_out + 1 if was_up and loop.time() - began < SHORT_S else 0
+            was_up, lasted = self.sessions > sessions, loop.time() - began
+            if (was_up and lasted > QUIET_S) or len(said) >= MAX_REASONS:
+                said.clear()
+            # Each reason is said once, however often it is tried: a broker that is down all night, or throws us out all
+            # night, must not fill a log, not even where its reasons take turns.
+            log.log(logging.DEBUG if why in said else logging.WARNING, "no broker: %s; trying again", why)
+            said.add(why)
+            thrown_out = thrown_out + 1 if was_up and lasted < SHORT_S else 0
             if thrown_out > 1:
                 await asyncio.sleep(SHORT_S)
             else:
@@ -150,8 +156,9 @@ class Link:
                 return
             if now - last >= HEARTBEAT_S:
                 session.publish(self._heartbeat_topic, b"1")
-                session.keep_alive()
                 last = now
+            # Pings are answered also where the broker's access list swallows our heartbeat.
+            session.keep_alive()
             await asyncio.wait([session.closed], timeout=1.0)
 
     def _deliver(self, messages: list[Message], at: Instant) -> None:

@@ -6,18 +6,16 @@ here: connecting again, or what a message means.
 
 import asyncio
 import logging
-import socket
-import ssl
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-import msgspec
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from appliance.adapters.mqtt.blockwise import BlockwiseSocket
+from appliance.adapters.mqtt.dialing import CONNECT_S, Address, dial
 from appliance.core.clock import Instant
 from appliance.core.payloads.message import Message
 from appliance.errors import BrokerError, ConfigError
@@ -26,47 +24,16 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-CONNECT_S = 5.0
-"""So long may a broker take to accept, to shake hands, and to say who it lets in."""
 MAX_BATCH = 4096
-"""Messages of one wake-up; a block of 64 KiB holds fewer, unless they are empty."""
+"""Messages of one wake-up; a block of 64 KiB holds fewer, unless they are all but empty."""
+PING_S = 10
+"""A quiet link is pinged after so long at the latest: it must be answered before the link counts as half-open."""
+MAX_UNACKNOWLEDGED = 256
+"""Messages of QoS 1 that the broker has not acknowledged; paho would keep any number of them."""
 
 
-class Tls(msgspec.Struct, frozen=True):
-    """How the link is encrypted: whom to trust, who we are."""
-
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
-    insecure: bool = False
-
-    def context(self) -> ssl.SSLContext:
-        """Return the context: TLS 1.2 or later, names checked, unless `insecure`. Raises ConfigError for a bad file."""
-        try:
-            context = ssl.create_default_context(cafile=self.ca_file)
-            if self.cert_file is not None:
-                context.load_cert_chain(self.cert_file, self.key_file)
-        except OSError as broken:  # ssl.SSLError is one
-            raise ConfigError(
-                f"[mqtt.tls]: {broken}", hint="give PEM files that this user can read"
-            ) from None
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if self.insecure:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
-
-
-class Address(msgspec.Struct, frozen=True):
-    """Where the broker is, and who we are there."""
-
-    host: str
-    port: int
-    client_id: str
-    username: str | None = None
-    password: str | None = None
-    tls: Tls | None = None
-    keepalive_s: int = 10
+_CLOSED = "the broker closed the connection"
+"""One reason, whether it came as an end or as a reset: which of them is chance."""
 
 
 class _Client(Client):
@@ -103,6 +70,7 @@ class Session:
         self._socket: BlockwiseSocket | None = None
         self._flush_soon = False
         self._reading = False
+        self._rest_soon = False
         self.closed: asyncio.Future[str] = self._loop.create_future()
         self._accepted: asyncio.Future[str | None] = self._loop.create_future()
         self._subscribed: asyncio.Future[None] = self._loop.create_future()
@@ -115,6 +83,7 @@ class Session:
         )
         # An exception in a callback must not end the reading (paho's default); ours are caught before they get there.
         client.suppress_exceptions = True
+        client.max_queued_messages_set(MAX_UNACKNOWLEDGED)
         client.will_set(will.topic, will.payload, qos=1, retain=True)
         if address.username is not None:
             client.username_pw_set(address.username, address.password)
@@ -132,13 +101,17 @@ class Session:
             BrokerError: nobody answers, or we are refused; says which.
         """
         try:
-            raw = await self._loop.run_in_executor(None, _connect, self._address)
-        except (OSError, ssl.CertificateError) as broken:
+            raw = await dial(self._address)
+        except ConfigError as broken:
+            # It was there at the start: a certificate is being renewed, which must not end the daemon.
+            raise BrokerError(broken.message, hint=broken.hint) from None
+        except OSError as broken:
             raise BrokerError(
                 f"{self._where}: {broken}", hint="is the broker running, and are host, port and TLS right?"
             ) from None
         self._socket = self._client.opened = BlockwiseSocket(raw)
-        self._client.connect_async(self._address.host, self._address.port, self._address.keepalive_s)
+        keepalive_s = min(self._address.keepalive_s, PING_S)
+        self._client.connect_async(self._address.host, self._address.port, keepalive_s)
         self._client.reconnect()
         self._loop.add_reader(raw.fileno(), self._readable)
         self._write()
@@ -160,8 +133,9 @@ class Session:
         """Send with the other sends of this wake-up; False where the connection has ended or too much waits already."""
         if self.closed.done() or self._socket is None or self._socket.unsent > (1 << 20):
             return False
-        self._client.publish(topic, payload, qos=qos, retain=retain)
-        return True
+        return (
+            self._client.publish(topic, payload, qos=qos, retain=retain).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
+        )
 
     def keep_alive(self) -> None:
         """Let paho send its pings; call it every second or so."""
@@ -207,6 +181,8 @@ class Session:
                 if self._client.loop_read() != 0:
                     break
             self.heard_s = self._loop.time()
+        except ConnectionError:
+            self.end(_CLOSED)
         except Exception as broken:  # noqa: BLE001  whatever a broker sent must end in a new connection, not in silence
             self.end(f"{type(broken).__name__}: {broken}")
         finally:
@@ -220,8 +196,14 @@ class Session:
                 if self.failures <= 10 or self.failures % 1000 == 0:
                     log.exception("%d messages were not dealt with (failure %d)", len(batch), self.failures)
         self._write()
-        if self._socket is not None and self._socket.buffered:
-            self._loop.call_soon(self._readable)
+        if self._socket is not None and self._socket.buffered and not self._rest_soon:
+            # The socket's own wake-ups go on meanwhile: one of these at a time, else they grow more with each turn.
+            self._rest_soon = True
+            self._loop.call_soon(self._read_rest)
+
+    def _read_rest(self) -> None:
+        self._rest_soon = False
+        self._readable()
 
     def _write_soon(self) -> None:
         if not self._flush_soon and not self._reading:
@@ -241,6 +223,8 @@ class Session:
                 self._loop.remove_writer(sock.fileno())
             else:
                 self._loop.add_writer(sock.fileno(), self._write)
+        except ConnectionError:
+            self.end(_CLOSED)
         except (OSError, ValueError) as broken:
             self.end(f"the connection broke: {broken}")
 
@@ -293,7 +277,9 @@ class Session:
         properties: Properties | None,
     ) -> None:
         del client, userdata, flags, properties
-        self.end(f"the connection ended: {reason}")
+        # paho's word for an orderly end by the broker, which in MQTT 3.1.1 gives no reason, is "Unspecified error".
+        closed = reason.getName() == "Unspecified error"
+        self.end(_CLOSED if closed else f"the connection ended: {reason}")
 
     async def _first(self, awaited: asyncio.Future[T]) -> T:
         both: list[asyncio.Future[Any]] = [awaited, self.closed]
@@ -305,17 +291,3 @@ class Session:
     @property
     def _where(self) -> str:
         return f"the broker at {self._address.host}:{self._address.port}"
-
-
-def _connect(address: Address) -> socket.socket:
-    """Return a connected socket, with TLS where asked for. Blocks for seconds: runs in a thread."""
-    sock = socket.create_connection((address.host, address.port), timeout=CONNECT_S)
-    try:
-        # Without it a command waits for the acknowledgement that the next reading carries.
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if address.tls is not None:
-            sock = address.tls.context().wrap_socket(sock, server_hostname=address.host)
-    except BaseException:
-        sock.close()
-        raise
-    return sock

@@ -79,10 +79,13 @@ class File:
             connection.close()
             raise
         self._connection = connection
+        return connection
+
+    def well(self) -> None:
+        """Note that something was written: whatever was wrong with it is over."""
         if self.reason is not None:
             log.warning("%s is written again", self.path.name)
         self.reason = self.since = None
-        return connection
 
     def opened(self, connection: sqlite3.Connection) -> None:
         """Take up where the file ends; also drop what was known of an earlier one."""
@@ -121,6 +124,7 @@ class File:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
             raise
+        self.well()
 
     def boot(self, connection: sqlite3.Connection, boot_id: str) -> int:
         """Return the number of `boot_id` in this file."""

@@ -3,6 +3,8 @@
 Never in here: when something is written, or reading for others.
 """
 
+import math
+import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from enum import IntEnum
@@ -15,8 +17,14 @@ from appliance.adapters.store.file import File
 from appliance.adapters.store.ledger import Head
 from appliance.core.clock import Instant
 
+RESERVE_BYTES = 8 << 20
+"""Readings leave so much of the disk free: a full one takes no decision any more, and not even a deletion."""
+
 MAX_STREAMS = 4096
 """Streams whose number is kept in memory; more are looked up each time."""
+
+MAX_TEXT = 256
+"""Characters of a device's word that are kept."""
 
 RETAINED = 1
 FLAG = 2
@@ -73,6 +81,8 @@ class Journal(File):
 
     def append(self, entries: Sequence[Entry | Senses], head: Head | None) -> None:
         """Commit `entries` in their order, and the ledger's `head` where it is known and new. Raises sqlite3.Error or OSError."""
+        self.use()
+        self._leave_room()
         try:
             with self.transaction() as connection:
                 self._append(connection, entries, head)
@@ -80,6 +90,11 @@ class Journal(File):
             self._streams.clear()
             raise
         self._known = head or self._known
+
+    def _leave_room(self) -> None:
+        disk = os.statvfs(self.path.parent)
+        if disk.f_bavail * disk.f_frsize < RESERVE_BYTES:
+            raise OSError(f"less than {RESERVE_BYTES >> 20} MB are free, which are left to decisions")
 
     def _append(
         self, connection: sqlite3.Connection, entries: Sequence[Entry | Senses], head: Head | None
@@ -149,3 +164,21 @@ class Journal(File):
             if len(self._streams) < MAX_STREAMS:
                 self._streams[key] = known
         return known
+
+
+def storable(value: float | str) -> tuple[float | str | None, int]:
+    """Return a value as SQLite takes it, and its bit: no bool, no huge number, no endless word, no half of a surrogate pair.
+
+    None for a number that is not finite: SQLite would keep it as NULL, and nobody could tell it from a gap.
+    """
+    if isinstance(value, bool):
+        return int(value), FLAG
+    if isinstance(value, str):
+        return value[:MAX_TEXT].encode("utf-8", "replace").decode(), 0
+    if isinstance(value, int) and -(1 << 63) <= value < 1 << 63:
+        return value, 0
+    try:
+        number = float(value)
+    except OverflowError:
+        return None, 0
+    return (number if math.isfinite(number) else None), 0

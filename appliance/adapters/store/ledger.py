@@ -128,27 +128,26 @@ class Ledger(File):
         try:
             detail = rows.detail_of(decision)
             digest = rows.digest(head.digest, decision, detail)
-        except (ValueError, TypeError) as broken:
+            at, boot = decision.at, self.boot(connection, decision.at.boot_id)
+            said: tuple[Any, ...] = (
+                boot, at.boottime_ns, at.wall_ns, decision.appliance, decision.action, decision.source, detail
+            )  # fmt: skip
+            if decision.id <= head.id:
+                # The commit failed, and yet the row is there: what the log held when its sync failed came back at opening.
+                found = connection.execute(
+                    "SELECT boot, boottime, wall, appliance, action, source, detail FROM decisions WHERE id = ?",
+                    (decision.id,),
+                ).fetchone()
+                if found == said:
+                    return head
+                raise ValueError(f"the history is at {head.id} already")
+            connection.execute(
+                "INSERT INTO decisions VALUES (?,?,?,?,?,?,?,?,?,1,?,?,?)",
+                (decision.id, *said, digest, boot, at.boottime_ns, at.wall_ns),
+            )
+        except (ValueError, TypeError, OverflowError) as broken:
             log.error("decision %d can't be recorded: %s", decision.id, broken)  # noqa: TRY400  as above
             return None
-        at, boot = decision.at, self.boot(connection, decision.at.boot_id)
-        said: tuple[Any, ...] = (
-            boot, at.boottime_ns, at.wall_ns, decision.appliance, decision.action, decision.source, detail
-        )  # fmt: skip
-        if decision.id <= head.id:
-            # The commit failed, and yet the row is there: what the log held when its sync failed came back at opening.
-            found = connection.execute(
-                "SELECT boot, boottime, wall, appliance, action, source, detail FROM decisions WHERE id = ?",
-                (decision.id,),
-            ).fetchone()
-            if found == said:
-                return head
-            log.error("decision %d can't be recorded: the history is at %d already", decision.id, head.id)
-            return None
-        connection.execute(
-            "INSERT INTO decisions VALUES (?,?,?,?,?,?,?,?,?,1,?,?,?)",
-            (decision.id, *said, digest, boot, at.boottime_ns, at.wall_ns),
-        )
         return Head(decision.id, digest)
 
 

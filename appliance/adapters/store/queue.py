@@ -5,13 +5,12 @@ what waits is written.
 """
 
 import logging
-import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from appliance.adapters.store import ring
-from appliance.adapters.store.journal import FLAG, RETAINED, Entry, Kind, Senses
+from appliance.adapters.store.journal import RETAINED, Entry, Kind, Senses, storable
 from appliance.adapters.store.rows import Kept
 from appliance.core.clock import Instant
 from appliance.core.events import Decision, Memory
@@ -26,9 +25,6 @@ MAX_READINGS = 65_536
 """Readings that wait for their batch; beyond that the oldest are dropped and counted."""
 BATCH_ROWS = 8192
 """So many readings are written without waiting any longer."""
-MAX_TEXT = 256
-"""Characters of a device's word that are kept."""
-
 Done = Callable[[Exception | None], None]
 Waiter = tuple[Decision, Done | None]
 
@@ -48,6 +44,7 @@ class Queue:
         self.ended = False
         self.dropped = 0
         self.lost = 0
+        self.committing = 0
         self._in_hand: list[Entry | Senses] = []
         self._ring = ring.Ring()
 
@@ -156,12 +153,14 @@ class Queue:
             taken, memories = list(self.decisions), self.memories
             self.decisions.clear()
             self.memories = {}
+            self.committing = len(taken)
         return taken, memories
 
     def return_decisions(self, taken: Sequence[Waiter], memories: Mapping[str, Memory]) -> None:
         """Let them wait again, before what came meanwhile."""
         with self.lock:
             self.decisions.extendleft(reversed(taken))
+            self.committing = 0
             late = self._make_room()
             self.memories = {**memories, **self.memories}
         tell(late, "had to make room for newer ones")
@@ -171,6 +170,7 @@ class Queue:
         committed = [decision.id for decision, _ in taken if decision.id not in refused]
         with self.lock:
             self._ring.recorded(committed)
+            self.committing = 0
             self.lost += len(refused)
         tell((done for decision, done in taken if decision.id not in refused), None)
         tell((done for decision, done in taken if decision.id in refused), "it can't be recorded")
@@ -222,7 +222,7 @@ class Queue:
     def _hear(
         self, kind: Kind, said: Reading, quality: Quality, reason: str | None, at: Instant, flags: int
     ) -> None:
-        value, flag = _storable(said.value)
+        value, flag = storable(said.value)
         with self.lock:
             if value is None:
                 self.dropped += 1
@@ -265,21 +265,3 @@ def tell(dones: Iterable[Done | None], why_not: str | None) -> None:
                 done(error)
             except Exception:
                 log.exception("whoever waits for the disk failed")
-
-
-def _storable(value: float | str) -> tuple[float | str | None, int]:
-    """Return a value as SQLite takes it, and its bit: no bool, no huge number, no endless word, no half of a surrogate pair.
-
-    None for a number that is not finite: SQLite would keep it as NULL, and nobody could tell it from a gap.
-    """
-    if isinstance(value, bool):
-        return int(value), FLAG
-    if isinstance(value, str):
-        return value[:MAX_TEXT].encode("utf-8", "replace").decode(), 0
-    if isinstance(value, int) and -(1 << 63) <= value < 1 << 63:
-        return value, 0
-    try:
-        number = float(value)
-    except OverflowError:
-        return None, 0
-    return (number if math.isfinite(number) else None), 0

@@ -34,7 +34,7 @@ def forget_decisions(connection: sqlite3.Connection, limits: Limits, now_wall_ns
         " (SELECT MAX(id) FROM decisions))) AND id IN (SELECT id FROM decisions ORDER BY id LIMIT ?)",
         (oldest, STEP_DECISIONS),
     ).rowcount
-    connection.execute(f"PRAGMA incremental_vacuum({FREE_PAGES})").fetchall()
+    _shrink(connection)
     return gone == STEP_DECISIONS
 
 
@@ -68,8 +68,13 @@ def forget_readings(connection: sqlite3.Connection, limits: Limits, now_wall_ns:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-    connection.execute(f"PRAGMA incremental_vacuum({FREE_PAGES})").fetchall()
+    _shrink(connection)
     return True
+
+
+def _shrink(connection: sqlite3.Connection) -> None:
+    # As a script, which is run to its end: `execute` stops after the first page.
+    connection.executescript(f"PRAGMA incremental_vacuum({FREE_PAGES})")
 
 
 def _bytes(connection: sqlite3.Connection) -> int:

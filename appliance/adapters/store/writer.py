@@ -98,7 +98,7 @@ class Writer(Queue):
             broken = next((file for file in (self._ledger, self._journal) if file.reason is not None), None)
             return Health(
                 None if broken is None else broken.reason,
-                len(self.decisions),
+                len(self.decisions) + self.committing,
                 self.dropped,
                 self._commits,
                 None if broken is None else broken.since,
@@ -251,3 +251,4 @@ def _open(file: File) -> None:
         if not file.corrupt:
             raise
         file.use()
+        file.well()

@@ -110,7 +110,8 @@ class Disk:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def fill(self) -> None:
+    def fill(self, leave: int = 0) -> None:
+        """Leave so many bytes."""
         with (self.path / "ballast").open("wb", buffering=0) as file:
             for size in (65536, 4096, 512):
                 try:
@@ -118,6 +119,8 @@ class Disk:
                         pass
                 except OSError:
                     continue
+            if leave:
+                file.truncate(file.tell() - leave)
 
     def free(self) -> None:
         (self.path / "ballast").unlink()
@@ -135,7 +138,7 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disk]:
     path = tmp_path_factory.mktemp("disk")
     made = (
         subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(path)], check=False, capture_output=True
+            ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(path)], check=False, capture_output=True
         )
         if os.geteuid() == 0
         else None

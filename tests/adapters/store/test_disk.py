@@ -4,7 +4,7 @@ import shutil
 import sqlite3
 from pathlib import Path
 
-from appliance.adapters.store import Queries, Store, queue, schema
+from appliance.adapters.store import Queries, Store, journal, queue, schema
 from appliance.core.readings import Quality, Reading
 from tests.adapters.conftest import until_sync
 from tests.adapters.store.conftest import Disk, Keeper, decision, instant, memory
@@ -50,12 +50,15 @@ def test_a_disk_that_fills_up_costs_no_decision_once_there_is_room_again(disk: D
     assert store.queries.verify() is None
 
 
-def test_readings_that_do_not_fit_hold_up_no_decision_and_do_not_pile_up(disk: Disk, keeper: Keeper) -> None:
+def test_readings_leave_the_last_of_a_disk_to_decisions_and_do_not_pile_up(
+    disk: Disk, keeper: Keeper
+) -> None:
     store = keeper.open(disk.path)
+    disk.fill(leave=journal.RESERVE_BYTES // 2)
     for number in range(queue.MAX_READINGS):
         hear(store, number, number + 0.5)
-    assert keeper.flush(store) is not None  # more than the disk holds
-    assert "readings" in store.health().reason
+    assert "left to decisions" in str(keeper.flush(store))
+    assert store.health().state == "degraded"
     for number in range(1, 21):
         store.record(decision(number))
         assert keeper.confirm(store) is None
@@ -63,8 +66,12 @@ def test_readings_that_do_not_fit_hold_up_no_decision_and_do_not_pile_up(disk: D
     for number in range(100):
         hear(store, number)
     assert keeper.flush(store) is not None
-    assert len(store.waiting("zigbee2mqtt/air", "pm2_5")) <= queue.MAX_READINGS
-    assert store.health().readings_dropped >= 100
+    assert len(store.waiting("zigbee2mqtt/air", "pm2_5")) == queue.MAX_READINGS
+    assert store.health().readings_dropped == 101  # and the mark of the start
+    disk.free()
+    assert keeper.flush(store) is None
+    assert store.health().state == "ok"
+    assert sum(row.metric == "pm2_5" for row in store.queries.events()) == queue.MAX_READINGS
 
 
 def test_a_disk_that_is_read_only_at_the_start_is_read_and_later_written(disk: Disk, keeper: Keeper) -> None:
@@ -79,7 +86,7 @@ def test_a_disk_that_is_read_only_at_the_start_is_read_and_later_written(disk: D
     assert store.restored.next_id > 10**12, "it can't know what numbers are taken"
     number = store.restored.next_id
     store.remember("fan", memory())
-    store.record(decision(number))
+    store.record(decision(number, at=instant()))
     assert keeper.confirm(store) is not None
     assert [kept.decision.id for kept in store.ring()] == [number]
     assert ids(store) == [1], "the history can still be read"

@@ -161,6 +161,7 @@ def test_after_a_restart_what_was_heard_in_this_boot_is_given_and_nothing_older(
             hear(store, instant(second, boot), second)
             if second % 10 == 9:
                 assert keeper.flush(store) is None
+        keeper.now = instant(30, boot)
         store.close()
     ask = keeper.open(tmp_path).queries
     heard = [
