@@ -16,6 +16,9 @@ class Systemd:
         self.watchdog_s = int(usec) / 1e6 if usec.isdigit() and int(usec) > 0 else None
         """Within how many seconds it wants a sign of life; None where it does not watch."""
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) if self._address else None
+        if self._socket is not None:
+            # A manager that does not read must not hold up the control loop.
+            self._socket.setblocking(False)
 
     def ready(self) -> None:
         """Say that appliances are under control."""

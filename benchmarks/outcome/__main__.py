@@ -21,7 +21,7 @@ import families
 import homes
 import policies
 
-# Fixed before anything was run. Exposure in µg/m³·h while somebody is home is the unit. A kWh at 0.30 € weighs like 20 of it: WHO's review
+# Fixed in advance. Exposure in µg/m³·h while somebody is home is the unit. A kWh at 0.30 € weighs like 20 of it: WHO's review
 # (Chen & Hoek 2020) has 8 % more deaths per 10 µg/m³; at 1 death in 100 a year, and a death at 1 to 3.6 million € (a dozen
 # life years; OECD's value of a statistical life), an hour of 1 µg/m³ costs one person 0.01 to 0.03 €: 0.015 is taken.
 # That a switch weighs like 0.25, and a loud minute at night while somebody is home like 0.5, is assumed.
@@ -123,7 +123,7 @@ def main() -> None:
         f"{tested} homes (seeds from {TESTED_FROM}), {days} scored days each, figures per day: mean over homes, 95 % interval, worst home.\n"
         f"Tuned on {tuning} other homes (seeds from 0), {candidates} candidates a family. Weights: {WEIGHTS}.\n"
         f"exposure: true PM2.5 in µg/m³·h while somebody is home; loud: minutes ≥ {homes.LOUD_DBA:g} dB(A), 22:00 to 07:00, somebody home.\n"
-        f"Presence is the shipped model's word, sure in {sure / tested / minutes:.0%} of the minutes and then right in {right / sure:.0%}\n"
+        f"Presence is the shipped model's word, sure in {sure / tested / minutes:.0%} of the minutes and then right in {right / max(1, sure):.0%}\n"
         f"(somebody is home in {somebody / tested / minutes:.0%}); true presence is what no policy can know.\n"
     )
     picked = comparing.draws(tested, np.random.default_rng(1))
@@ -155,7 +155,7 @@ def best(figures: np.ndarray, price: float) -> int:
 def show_table(tables: dict[str, np.ndarray], picked: np.ndarray) -> None:
     names = [name for name in tables if "×" not in name and " at " not in name]
     print(
-        f"{'':<26}{'exposure':>8}{'':>16}{'worst':>8}{'kWh':>8}{'worst':>7}{'switches':>10}{'worst':>7}{'loud':>7}{'worst':>7}"
+        f"{'':<26}{'exposure (95 % interval)':>24}{'worst':>8}{'kWh':>8}{'worst':>7}{'switches':>10}{'worst':>7}{'loud':>7}{'worst':>7}"
         f"{'cost':>8}{'cost of ours + model minus this':>36}{'worst':>8}"
     )
     ours = tables["our rules + model"] @ _weights
@@ -199,8 +199,14 @@ def show_equal(tables: dict[str, np.ndarray], picked: np.ndarray) -> list[dict]:
             at_energy = comparing.at_equal(curve, own, picked, comparing.KWH)
             at_exposure = comparing.at_equal(curve, own, picked, comparing.EXPOSURE)
             print(f"  {'against ' + name:<58}{percent(at_energy):>32}{percent(at_exposure):>32}")
-            rows.append({"ours": ours, "curve": name, "exposure": at_energy, "kWh": at_exposure})
+            rows.append(
+                {"ours": ours, "curve": name, "exposure": known(at_energy), "kWh": known(at_exposure)}
+            )
     return rows
+
+
+def known(found: tuple[float, float, float]) -> tuple[float, float, float] | None:
+    return None if np.isnan(found[0]) else found
 
 
 def percent(found: tuple[float, float, float]) -> str:

@@ -1,10 +1,14 @@
 """What a link hands on and takes: whole, in order, and past whatever is broken; each test names what would go unnoticed."""
 
 import asyncio
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
 
 import pytest
 
-from appliance.adapters.mqtt.blockwise import BlockwiseSocket
+from appliance.adapters.mqtt.blockwise import BLOCK, BlockwiseSocket
 from appliance.adapters.mqtt.link import valid_topic
 from appliance.errors import ConfigError
 from tests.adapters.conftest import ROOT, Broker, free_port, until
@@ -53,21 +57,26 @@ async def test_a_retained_message_is_not_taken_for_a_fresh_one(broker: Broker) -
     assert [(message.payload, message.retained) for message in ear.messages] == [(b"1", True), (b"2", False)]
 
 
+@pytest.mark.parametrize("deaf", [False, True])
 @pytest.mark.parametrize("qos", [0, 1])
 async def test_a_burst_of_ten_thousand_arrives_whole_with_the_shipped_broker_config(
-    silent_broker: Broker, qos: int
+    silent_broker: Broker, qos: int, deaf: bool
 ) -> None:
-    """Mosquitto's own limit of 1,000 waiting messages loses most of such a burst without a word."""
+    """Mosquitto's own limit of 1,000 waiting messages loses most of such a burst without a word. `deaf`: we take nothing
+    until all of it was sent.
+    """
     lines = (ROOT / "deploy" / "mosquitto.conf").read_text().splitlines()
     elsewhere = ("listener", "persistence", "autosave")
     silent_broker.conf = "\n".join(line for line in lines if not line.startswith(elsewhere)) + "\n"
     silent_broker.start()
     async with listening(Ear(silent_broker.port)) as ear:
-        sender = await asyncio.create_subprocess_exec(
-            "mosquitto_pub", "-p", str(silent_broker.port), "-t", "t/burst", "-q", str(qos), "-l",
-            stdin=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        await sender.communicate("".join(f"{number}\n" for number in range(10_000)).encode())
+        command = ["mosquitto_pub", "-p", str(silent_broker.port), "-t", "t/burst", "-q", str(qos), "-l"]
+        burst = "".join(f"{number}\n" for number in range(10_000)).encode()
+        if deaf:
+            subprocess.run(command, input=burst, check=True)  # holds up the loop, and with it the link
+        else:
+            sender = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE)
+            await sender.communicate(burst)
         await until(lambda: len(ear.messages) >= 10_000, 60)
     assert [int(payload) for payload in ear.payloads] == list(range(10_000))
 
@@ -95,16 +104,62 @@ async def test_too_large_a_payload_is_dropped_and_counted_unless_expected(broker
     assert ear.link.dropped == 2
 
 
-async def test_a_broker_that_takes_nothing_is_told_and_costs_no_memory(broker: Broker) -> None:
+@pytest.fixture
+def torrent() -> Iterator[tuple[int, int]]:
+    """A broker's port, and how many messages of eight bytes it pours out, as fast as they are taken."""
+    count = 100_000
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+
+        def pour() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(4096)  # CONNECT
+                connection.sendall(b"\x20\x02\x00\x00")
+                subscribe = connection.recv(4096)
+                connection.sendall(b"\x90\x04" + subscribe[2:4] + b"\x01\x01")
+                connection.sendall(b"\x30\x06\x00\x03t/a1" * count)
+                while connection.recv(4096):
+                    pass
+
+        pouring = threading.Thread(target=pour)
+        pouring.start()
+        yield listener.getsockname()[1], count
+        pouring.join(10)
+
+
+async def test_a_torrent_of_tiny_messages_waits_at_the_sender_and_not_in_memory(
+    torrent: tuple[int, int],
+) -> None:
+    """One block holds more of them than one wake-up deals with: reading on regardless piles them up, and stalls the loop."""
+    port, count = torrent
+    waiting = [0]
+    ear = Ear(port)
+    deliver = ear.link._deliver_to
+
+    def measured(messages, at) -> None:
+        deliver(messages, at)
+        waiting.append(ear.link._session._socket.buffered)
+
+    ear.link._deliver_to = measured
+    async with listening(ear):
+        await until(lambda: len(ear.messages) == count, 60)
+    assert max(len(messages) for messages, _ in ear.batches) <= 4096
+    assert max(waiting) <= 2 * BLOCK
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+async def test_a_broker_that_takes_nothing_is_told_and_costs_no_memory(broker: Broker, qos: int) -> None:
     async with listening(Ear(broker.port, "ear", "nothing")) as ear:
         broker.freeze()
         sent = 0
-        while ear.link.publish("t/a", b"x" * 10_000):
+        while ear.link.publish("t/a", b"x" * 10_000, qos=qos):
             sent += 1
             assert sent < 5000, "what a frozen broker does not take piles up without end"
             await asyncio.sleep(0)
         broker.thaw()
-        await until(lambda: ear.link.publish("t/a", b"x"))
+        await until(lambda: ear.link.publish("t/a", b"x", qos=qos))
         assert ear.link.sessions == 1
 
 

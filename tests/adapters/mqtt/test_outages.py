@@ -1,14 +1,16 @@
 """A broker that is late, dies, freezes, is none, or throws us out: the link comes back by itself, and says what is wrong."""
 
 import asyncio
+import logging
 import os
 import socket
+import struct
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.adapters.conftest import Broker, until
+from tests.adapters.conftest import Broker, free_port, until
 from tests.adapters.mqtt.conftest import Ear, elsewhere, listening
 
 
@@ -29,6 +31,7 @@ async def test_a_broker_that_was_killed_is_heard_again(
     broker: Broker, record_property, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG", "appliance")  # where a reason that was said already is said again
+    caplog.set_level(logging.DEBUG, "appliance.adapters.mqtt")  # tries again are told there
     async with listening(Ear(broker.port)) as ear:
         took, descriptors = [], []
         for number in range(4):
@@ -72,10 +75,53 @@ async def test_a_broker_that_is_down_all_night_does_not_fill_the_log(
         closer.listen()
         closer.setblocking(False)
         async with listening(Ear(silent_broker.port), up=False):
-            for _ in range(4):
+            for number in range(4):
                 connection, _ = await asyncio.wait_for(asyncio.get_running_loop().sock_accept(closer), 15)
+                # With an end or with a reset: which of them is chance.
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", number % 2, 0))
                 connection.close()
+            await until(lambda: "the broker closed the connection" in caplog.text)
     assert caplog.text.count("no broker") == 1
+
+
+async def test_reasons_that_take_turns_all_night_do_not_fill_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    tries = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal tries
+        await reader.read(4096)  # CONNECT
+        if tries % 2:
+            writer.write(b"\x20\x02\x00\x05")  # not authorized
+            await writer.drain()
+        tries += 1
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server, listening(Ear(server.sockets[0].getsockname()[1]), up=False):
+        await until(lambda: tries == 5, 30)
+    assert "refuses us" in caplog.text
+    assert caplog.text.count("no broker") == 2, "each reason is said once"
+
+
+async def test_a_quiet_link_whose_heartbeat_is_not_let_through_stays_up(silent_broker: Broker) -> None:
+    """Where an access list allows no more than a status and commands, only pings tell a quiet broker from a frozen one."""
+    allowed = silent_broker.folder / "acl"
+    allowed.write_text("topic readwrite t/#\ntopic read ear/#\ntopic write ear/status\n")
+    silent_broker.conf += f"acl_file {allowed}\n"
+    silent_broker.start()
+    async with listening(Ear(silent_broker.port, keepalive_s=60)) as ear:
+        heard_s = ear.link._session.heard_s
+        with pytest.raises(TimeoutError):  # time itself is what is measured
+            await until(lambda: not ear.link.connected, 15)
+        assert ear.link._session.heard_s > heard_s, "the silence was not long enough to tell"
+
+
+async def test_a_name_that_is_none_is_told_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """Python refuses some names with an error that is none of the network's."""
+    async with listening(Ear(free_port(), host="a" * 70 + ".home"), up=False):
+        await until(lambda: "is no host name" in caplog.text)
 
 
 async def test_what_is_no_broker_is_tried_again_with_pauses() -> None:
