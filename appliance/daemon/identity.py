@@ -47,6 +47,10 @@ def password(file: str | None, folder: Path) -> str | None:
         if path.stat().st_mode & 0o077:
             raise ConfigError(f"{path}: others may read this password", hint=f"chmod 600 {path}")
         return path.read_text(encoding="utf-8").split("\n", 1)[0].strip()
+    except UnicodeDecodeError:
+        raise ConfigError(
+            f"mqtt.password_file: {path}: no UTF-8 text", hint="write the password into it, mode 0600"
+        ) from None
     except OSError as broken:
         raise ConfigError(
             f"mqtt.password_file: {path}: {broken.strerror}", hint="write the password into it, mode 0600"
