@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from appliance.config import Loaded, appliances, dialects, load_settings
+from appliance.config import Loaded, appliances, dialects, load_settings, sayable
 from appliance.errors import ConfigError
 
 PLACES = (Path("appliance.toml"), Path("/etc/appliance/appliance.toml"))
@@ -47,7 +47,7 @@ def check(path: Path | None) -> None:
     """Say whether the configuration is right; exit 78 with file, key and remedy where it is not."""
     loaded = load(path)
     found = appliances(loaded)
-    dialects(loaded.settings)
+    sayable(found, dialects(loaded.settings))
     if not found:
         raise ConfigError(
             "no appliance is configured", hint="add a section [appliances.NAME]; see docs/configuration.md"

@@ -80,7 +80,13 @@ async def _show(config: Path, broker_port: int, speed: float, seed: int, seconds
     home = Home(seed, start=start)
     early: list[str] | None = []
 
+    said: tuple[str | None, str] | None = None
+
     def told(decision: Decision) -> None:
+        nonlocal said
+        # A row of its own where only an input's standing changed; nothing new to a reader.
+        if said == (said := (decision.action, sentence(decision))):
+            return
         text = f"{decision.at.isoformat()[11:16]}  {home.truth.pm2_5:5.1f} µg/m³, {home.truth.people_home} home | {sentence(decision)}"
         # The address comes first, also where a decision was quicker than the web server.
         if early is None:

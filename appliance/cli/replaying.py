@@ -39,8 +39,15 @@ def replay(recording: TextIO, path: Path | None, *, as_json: bool) -> None:
     home = Home(specs, classifiers, ZoneInfo(loaded.settings.home.timezone))
     controller = Controller(home, home.at_start({}, start))
     intake = Intake(Decoder(dialects(loaded.settings)))
+    said: dict[str, tuple[str | None, str]] = {}
     for _, effect in run_replay(moments(_read(recording, start), intake), controller):
         if isinstance(effect, Record):
+            decision = effect.decision
+            before = said.get(decision.appliance)
+            said[decision.appliance] = (decision.action, decision.because)
+            if not as_json and before == said[decision.appliance]:
+                # Only an input's standing changed: a row of its own in the history, nothing new to a reader.
+                continue
             click.echo(_line(effect.decision, start, as_json=as_json))
     for reason, count in sorted(intake.dropped.items()):
         click.echo(f"gave no reading: {count} × {reason}", err=True)

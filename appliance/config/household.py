@@ -4,6 +4,7 @@ Never in here: models, the network, or the disk beyond reading profile files.
 """
 
 import tomllib
+from collections.abc import Iterable
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
@@ -56,6 +57,35 @@ def dialects(settings: Settings) -> tuple[Dialect, ...]:
     if settings.tasmota.enabled:
         spoken.append(Tasmota())
     return tuple(spoken)
+
+
+def sayable(specs: Iterable[Appliance], spoken: Iterable[Dialect]) -> None:
+    """Look whether every appliance can be told all of its actions.
+
+    Raises:
+        ConfigError: a device's dialect is not spoken, a command can't be said in it, or two appliances would command the same
+            property of one device.
+    """
+    by_name = {dialect.name: dialect for dialect in spoken}
+    commanded: dict[tuple[str, str], str] = {}
+    for spec in specs:
+        device = spec.actuator.device
+        dialect = by_name.get(device.partition("/")[0])
+        if dialect is None:
+            raise ConfigError(
+                f"[appliances.{spec.id}] device: nobody speaks {device.partition('/')[0]!r}",
+                hint="the dialects are zigbee2mqtt, tasmota and plain, each unless it is switched off",
+            )
+        for spelling in spec.actuator.spellings:
+            dialect.encode(device, spelling.set)
+        for name in spec.actuator.asks:
+            other = commanded.setdefault((device, name), spec.id)
+            if other != spec.id:
+                # Each would take the other's command for a hand.
+                raise ConfigError(
+                    f"[appliances.{spec.id}] device: {device} is commanded by {other!r} already",
+                    hint="one device has one appliance; give it the rules of both",
+                )
 
 
 def _profile(name: str, loaded: Loaded, appliance: str) -> tuple[ProfileTable, str]:

@@ -90,7 +90,7 @@ def _leaves(table: Mapping[str, Any], prefix: str = "") -> list[str]:
     return keys
 
 
-def _put(table: dict[str, Any], key: list[str], value: Scalar, variable: str) -> None:
+def _put(table: dict[str, Any], key: list[str], value: Scalar | list[Any], variable: str) -> None:
     for name in key[:-1]:
         inner = table.setdefault(name, {})
         if not isinstance(inner, dict):
@@ -101,12 +101,12 @@ def _put(table: dict[str, Any], key: list[str], value: Scalar, variable: str) ->
     table[key[-1]] = value
 
 
-def _scalar(text: str) -> Scalar:
+def _scalar(text: str) -> Scalar | list[Any]:
     try:
         value = tomllib.loads(f"v = {text}")["v"]
     except tomllib.TOMLDecodeError:
         return text
-    return value if isinstance(value, str | int | float | bool) else text
+    return value if isinstance(value, str | int | float | bool | list) else text
 
 
 def _tuples(value: object) -> Any:

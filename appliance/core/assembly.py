@@ -61,7 +61,7 @@ def assemble(
         profile=profile.name,
         # A mode that nobody can tell this device is none that it has.
         ladder=replace(ladder, modes=tuple(mode for mode in ladder.modes if mode in spelt)),
-        actuator=Actuator(binding.device, spellings),
+        actuator=Actuator(binding.device, spellings, askable=not binding.device.startswith("plain/")),
         channels=measured,
         sources=_sources(binding, measured, models, where),
         models=models,

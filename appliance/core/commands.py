@@ -15,6 +15,8 @@ SETTLE_NS = 3 * SECOND
 within it (a zigbee fan reports within 1 to 2 s), so no report inside it is a hand. Three tries stay under 10 s."""
 TRIES = 3
 """So often a command is sent before the device counts as not obeying."""
+FAULT_RETRY_NS = 600 * SECOND
+"""A device that would not obey is tried again so often: somebody may have plugged it in meanwhile (assumed)."""
 RETURN_NS = 10 * SECOND
 """After a link, a bridge or the device came back, reports tell what happened meanwhile; none of them is a hand."""
 
@@ -36,6 +38,8 @@ class Actuator(msgspec.Struct, frozen=True):
 
     device: str
     spellings: tuple[Spelling, ...]
+    askable: bool = True
+    """Whether its dialect knows how to ask what it is doing."""
 
     def command(self, action: str) -> Mapping[str, Scalar]:
         """Return what to set for `action`, which is one of the spellings'."""
@@ -55,6 +59,11 @@ class Actuator(msgspec.Struct, frozen=True):
     def reports(self) -> bool:
         """Whether this device ever says what it does."""
         return any(spelling.seen for spelling in self.spellings)
+
+    @property
+    def waits(self) -> bool:
+        """Whether a command has to wait for the device's first word: only where it reports, and can be asked."""
+        return self.reports and self.askable
 
     @property
     def asks(self) -> tuple[str, ...]:

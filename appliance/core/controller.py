@@ -184,7 +184,14 @@ def decide(
             continue
         first = len(effects)
         after, next_id = deciding.settle(
-            spec, after, now, home.zone, effects, next_id=next_id, observe=home.observe
+            spec,
+            after,
+            now,
+            home.zone,
+            effects,
+            next_id=next_id,
+            remembered=before.memory,
+            observe=home.observe,
         )
         appliances[step.appliance] = after
         wake_ns = min(wake_ns, after.wake_ns)

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from appliance.core import overrides
 from appliance.core.arbitration import Authority, Proposal, Verdict, Voice, arbitrate
 from appliance.core.clock import Instant
-from appliance.core.commands import SETTLE_NS, TRIES, Flight
+from appliance.core.commands import FAULT_RETRY_NS, SETTLE_NS, TRIES, Flight
 from appliance.core.events import Decision, Effect, Memory, Notify, Record, Remember, Repeat, SendCommand
 from appliance.core.explain import inputs
 from appliance.core.guards.switches import HOUR_NS, MOST
@@ -34,12 +34,16 @@ def settle(
     effects: list[Effect],
     *,
     next_id: int,
+    remembered: Memory,
     observe: bool = False,
 ) -> tuple[ApplianceState, int]:
-    """Decide for one appliance; append what follows to `effects`; return its state and the next decision's id."""
-    before = state.memory
-    if before.override is not None and not overrides.in_force(before.override, now):
-        state = replace(state, memory=replace(before, override=None))
+    """Decide for one appliance; append what follows to `effects`; return its state and the next decision's id.
+
+    `remembered` is the memory that is journalled already: from before what a person or the device just said.
+    """
+    override = state.memory.override
+    if override is not None and not overrides.in_force(override, now):
+        state = replace(state, memory=replace(state.memory, override=None))
     around = snapshot(spec, state, now, zone)
     conclusion = conclude(spec.rules, around)
     memory = state.memory
@@ -52,7 +56,7 @@ def settle(
     sends = (
         action is not None
         and not observe
-        and (state.answered or not spec.actuator.reports or authority in WITHOUT_ANSWER)
+        and (state.answered or not spec.actuator.waits or authority in WITHOUT_ANSWER)
     )
     state, sent = (
         _command(spec, state, action, now, effects) if action is not None and sends else (state, False)
@@ -71,7 +75,7 @@ def settle(
         )
         next_id += 1
         effects.append(Record(last))
-    if state.memory is not before:
+    if state.memory is not remembered:
         effects.append(Remember(spec.id, state.memory))
     return replace(state, last=last, rests_on=rests_on, wake_ns=_wake_ns(spec, state, around)), next_id
 
@@ -170,8 +174,14 @@ def _command(
         if memory.reported == action or not spec.actuator.reports:
             return replace(state, flight=None), False
         if flight.tries >= TRIES:
-            if flight.faulted:
+            if flight.faulted and now_ns - flight.sent_ns < FAULT_RETRY_NS:
                 return state, False
+            if flight.faulted:
+                # It may have been unplugged for a while: now and then it is tried once more.
+                effects.append(
+                    SendCommand(spec.id, spec.actuator.device, action, spec.actuator.command(action))
+                )
+                return replace(state, flight=replace(flight, sent_ns=now_ns)), True
             text = f"{spec.actuator.device} was told {action} {TRIES} times and reports {memory.reported or 'nothing'}"
             effects.append(Notify(spec.id, "error", text))
             return replace(state, flight=replace(flight, faulted=True)), False
@@ -207,6 +217,7 @@ def _wake_ns(spec: Appliance, state: ApplianceState, snapshot: Snapshot) -> int:
         wakes.append(overrides.ends_ns(state.memory.override, snapshot.now))
     if state.flight is not None:
         wakes.append(state.flight.sent_ns + SETTLE_NS)
+        wakes.append(state.flight.sent_ns + FAULT_RETRY_NS)
     for sense in state.senses.values():
         wakes += [
             heard.good_ns + sense.channel.max_age_ns + 1

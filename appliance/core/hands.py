@@ -25,7 +25,8 @@ def reported(
     folded = {**state.states, **relevant}
     action = spec.actuator.recognise(folded, state.memory.commanded)
     if action is None:
-        return None
+        # Half of a report: the other half comes in a message of its own.
+        return replace(state, states=folded)
     before = state.memory.reported
     if retained:
         if before is not None:
@@ -65,7 +66,11 @@ def availability(
     """Return the state after the device went or came back, and whether to ask what it is doing now."""
     came_back = available and state.available is False
     quiet = now.boottime_ns + RETURN_NS if came_back else state.quiet_until_ns
-    return replace(state, available=available, quiet_until_ns=quiet), came_back and spec.actuator.reports
+    state = replace(state, available=available, quiet_until_ns=quiet)
+    if came_back:
+        # What it was told before it went may be lost, and a fault of then says nothing of now.
+        state = replace(state, flight=None, answered=False)
+    return state, came_back and spec.actuator.reports
 
 
 def link(
@@ -99,4 +104,6 @@ def spoken(spec: Appliance, state: ApplianceState, event: PersonSpoke, now: Inst
         override = overrides.begin(
             event.action, event.by, now, spec.hold_ns if event.for_ns is None else event.for_ns
         )
-    return replace(state, memory=replace(state.memory, override=override))
+    # A person's word is tried anew, also on a device that would not obey.
+    flight = None if state.flight is not None and state.flight.faulted else state.flight
+    return replace(state, memory=replace(state.memory, override=override), flight=flight)

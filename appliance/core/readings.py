@@ -110,6 +110,7 @@ def check(
     if (
         channel.frozen_after_ns is not None
         and value == previous.value
+        and now.boottime_ns - previous.heard_ns <= channel.max_age_ns
         and now.boottime_ns - previous.changed_ns >= channel.frozen_after_ns
         and abs(value) > quantity.still_steps * quantity.resolution
     ):
@@ -154,7 +155,9 @@ def hear(
         return Heard(
             now_ns, now_ns, value, quality, reason, now_ns if good else None, value if good else None
         )
-    changed_ns = previous.changed_ns if value == previous.value else now_ns
+    # After a silence nobody knows whether it moved meanwhile: only what was heard not to move is frozen.
+    silent = now_ns - previous.heard_ns > channel.max_age_ns
+    changed_ns = previous.changed_ns if value == previous.value and not silent else now_ns
     if quality is Quality.GOOD:
         return Heard(now_ns, changed_ns, value, quality, None, now_ns, value)
     jumped_to = value if reason == "jump" else None

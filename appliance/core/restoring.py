@@ -64,7 +64,7 @@ def rehear(
     for reading, at, retained in heard:
         for name, channel in routes.get((reading.device, reading.metric), ()):
             senses[name][channel] = senses[name][channel].hear(
-                reading.device, reading, at, retained=retained, resent=False
+                f"{reading.device}:{reading.metric}", reading, at, retained=retained, resent=False
             )
     appliances = {
         name: replace(appliance, senses=senses[name]) for name, appliance in state.appliances.items()

@@ -48,14 +48,16 @@ class Fold:
                 continue
             if resent is None:
                 resent = self._resent(event)
+            # One device may feed a channel with several sensors: each is a source of its own.
+            source = f"{event.device}:{reading.metric}"
             for appliance, channel in routes:
                 senses = self.current(appliance)
                 sense = senses[channel].hear(
-                    event.device, reading, self._now, retained=event.retained, resent=resent
+                    source, reading, self._now, retained=event.retained, resent=resent
                 )
                 self.senses[appliance] = {**senses, channel: sense}
                 concerned.setdefault(appliance, set()).add(channel)
-            heard = sense.sources[event.device]
+            heard = sense.sources[source]
             self.kept.append(Keep(reading, heard.quality, heard.reason, event.retained))
         return {appliance: frozenset(channels) for appliance, channels in concerned.items()}
 

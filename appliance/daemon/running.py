@@ -18,14 +18,12 @@ from appliance.adapters.clock import SystemClock
 from appliance.adapters.mqtt import Address, ChildBroker, Link, Tls, embedded
 from appliance.adapters.store import BATCH_S, Limits, Store, lock
 from appliance.adapters.systemd import Systemd
-from appliance.config import Loaded, Settings, appliances, dialects
+from appliance.config import Loaded, Settings, appliances, dialects, sayable
 from appliance.core.clock import Instant
 from appliance.core.controller import Controller, Home
 from appliance.core.events import Decision
 from appliance.core.intake import Intake
 from appliance.core.payloads import Decoder
-from appliance.core.payloads.message import Dialect
-from appliance.core.profile import Appliance
 from appliance.core.readings import Reading
 from appliance.core.restoring import pack, rehear, unpack
 from appliance.core.state import State
@@ -76,8 +74,7 @@ async def run(
             "no appliance is configured", hint="add a section [appliances.NAME]; see docs/configuration.md"
         )
     spoken = dialects(settings)
-    for spec in specs:
-        _sayable(spec, spoken)
+    sayable(specs, spoken)
     folder = identity.state_folder(loaded)
     held = lock(folder)
     broker = _broker(loaded)
@@ -122,6 +119,7 @@ async def run(
             on_change=on_change,
             large_topics=(f"{settings.zigbee2mqtt.base}/bridge/devices",),
         )
+        views.vitals.too_large = lambda: link.dropped
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
@@ -146,19 +144,6 @@ async def run(
         with contextlib.suppress(OSError):
             (folder / "url").unlink(missing_ok=True)
         os.close(held)
-
-
-def _sayable(spec: Appliance, spoken: Iterable[Dialect]) -> None:
-    """Raise ConfigError where a command of `spec` can't be said in its device's dialect."""
-    name = spec.actuator.device.partition("/")[0]
-    dialect = next((one for one in spoken if one.name == name), None)
-    if dialect is None:
-        raise ConfigError(
-            f"[appliances.{spec.id}] device: nobody speaks {name!r}",
-            hint="the dialects are zigbee2mqtt, tasmota and plain, each unless it is switched off",
-        )
-    for spelling in spec.actuator.spellings:
-        dialect.encode(spec.actuator.device, spelling.set)
 
 
 async def _look_around(

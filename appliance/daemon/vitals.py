@@ -3,7 +3,7 @@
 Never in here: appliances and decisions (views), or mending anything.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import Literal
 
@@ -28,6 +28,8 @@ class Vitals:
         self._observe = observe
         self._began = monotonic()
         self.why_no_link = "not connected yet"
+        self.too_large: Callable[[], int] = int
+        """How many messages the link has dropped before anybody looked into them."""
 
     def health(self) -> HealthView:
         """Return how the whole is."""
@@ -76,6 +78,7 @@ class Vitals:
         """Return the counters and gauges of all rooms."""
         control, store = self._control, self._store.health()
         counts = control.performer.counts
+        dropped = control.intake.dropped["too_large"] + self.too_large()
 
         def one(name: str, kind: str, what: str, value: float) -> MetricView:
             return MetricView(
@@ -94,6 +97,6 @@ class Vitals:
             one("readings_lost_total", "counter", "Readings dropped before they reached the disk.", store.readings_dropped),
             MetricView(
                 "appliance_dropped_total", "counter", "What gave no reading, by reason.",
-                tuple(({"reason": reason}, float(count)) for reason, count in sorted(control.intake.dropped.items())),
+                tuple(({"reason": reason}, float(count)) for reason, count in sorted({**control.intake.dropped, "too_large": dropped}.items())),
             ),
         ]  # fmt: skip

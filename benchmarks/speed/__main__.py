@@ -1,154 +1,81 @@
 """`python benchmarks/speed`: the daemon with everything on, beside the C floor and a plain paho loop, in interleaved rounds.
 
-Prints one table; figures are ratios against the floor of the same rounds, since machines are noisy.
+Prints one table. The figures to look at are the ratios to the floor of the same round: machines differ, and are noisy.
 """
 
 import argparse
 import json
-import os
-import platform
-import shutil
 import signal
-import socket
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-import systems
+import broker
+import building
+import measuring
+import table
+from systems import ROOT, SYSTEMS
 
-DEVICES = 100
-MQTTLOAD = systems.HERE / "build" / "mqttload"
-MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
-CONF = "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_dest none\nset_tcp_nodelay true\nmax_queued_messages 100000\n"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def load(port: int, *options: str) -> dict:
-    command = [
-        str(MQTTLOAD),
-        "-p",
-        str(port),
-        "-d",
-        str(DEVICES),
-        "-t",
-        "sensors/dev%d/state",
-        "-c",
-        "appliance/+/command",
-        *options,
-    ]
-    told = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    return json.loads(told.stdout or "{}")
-
-
-def cpu_s(pid: int) -> float:
-    """CPU seconds of a process, all threads, from the scheduler's own count."""
-    return (
-        sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{pid}/task").iterdir())
-        / 1e9
-    )
-
-
-def pss_mb(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
-
-
-def end(process: "subprocess.Popen[bytes]") -> None:
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def one_round(system: str, quick: bool) -> dict[str, float]:
-    found: dict[str, float] = {}
-    with tempfile.TemporaryDirectory(prefix="appliance-bench-") as name:
-        folder = Path(name)
-        port = free_port()
-        (folder / "mosquitto.conf").write_text(CONF.format(port=port))
-        broker = subprocess.Popen(
-            [MOSQUITTO, "-c", str(folder / "mosquitto.conf")], stderr=subprocess.DEVNULL
-        )
-        time.sleep(0.3)
-        began = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
-        process = systems.start(system, port, 0, DEVICES, folder)
-        try:
-            cold = load(port, "--probe", "30", "--t0", str(began))
-            if not cold.get("answered"):
-                sys.exit(f"{system} never answered:\n{(folder / f'{system}.log').read_text()[-2000:]}")
-            found["cold start, ms"] = cold["ms"]
-            time.sleep(1.5 if system == "appliance" else 0.3)
-            before = cpu_s(process.pid)
-            full = load(
-                port, "-w", "100", "-n", "500000", "--max-seconds", "1.5" if quick else "3", "-q", "0"
-            )
-            found["decisions/s"] = full["decisions_per_s"]
-            found["CPU, µs a reading"] = (cpu_s(process.pid) - before) / max(full["matched"], 1) * 1e6
-            for rate, count in ((50, 100 if quick else 250), (1000, 1000 if quick else 3000)):
-                paced = load(port, "-r", str(rate), "-n", str(count), "-q", "0")
-                found[f"p50 at {rate}/s, µs"] = paced["lat_us"]["p50"]
-                found[f"p99 at {rate}/s, µs"] = paced["lat_us"]["p99"]
-            for qos in (0, 1):
-                burst = load(port, "-n", "10000", "-q", str(qos), "--drain", "20")
-                found[f"lost of a burst of 10,000 at QoS {qos}"] = burst["lost"]
-            found["PSS, MB"] = pss_mb(process.pid)
-        finally:
-            end(process)
-            end(broker)
-    return found
-
-
-def table(results: dict[str, list[dict[str, float]]]) -> str:
-    names = list(results)
-    lines = [f"{'':<36}" + "".join(f"{name:>30}" for name in names)]
-    for figure in results[names[0]][0]:
-        cells = []
-        for name in names:
-            values = [found[figure] for found in results[name]]
-            cell = f"{statistics.median(values):,.0f} ({min(values):,.0f}–{max(values):,.0f})"
-            if "floor" in results and name != "floor" and "lost" not in figure:
-                ratios = [
-                    mine[figure] / base[figure]
-                    for mine, base in zip(results[name], results["floor"], strict=True)
-                    if base[figure]
-                ]
-                cell += f" {statistics.median(ratios):.2f}×"
-            cells.append(f"{cell:>30}")
-        lines.append(f"{figure:<36}" + "".join(cells))
-    return "\n".join(lines)
+# The daemon's home is made with the checkout beside this file, whatever else is installed.
+sys.path.insert(1, str(ROOT))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="one short round")
-    parser.add_argument("--only", action="append", choices=("floor", "paho", "appliance"))
-    parser.add_argument("--out", type=Path, help="also write every figure as JSON")
-    given = parser.parse_args()
-    systems.build()
-    chosen = given.only or ["floor", "paho", "appliance"]
-    results: dict[str, list[dict[str, float]]] = {name: [] for name in chosen}
-    for number in range(1 if given.quick else given.rounds):
-        for name in chosen:
-            print(f"round {number + 1}: {name}", file=sys.stderr)
-            results[name].append(one_round(name, given.quick))
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; median (least–most) of {len(results[chosen[0]])} rounds, × the floor"
+    """Measure what the command line asks for."""
+    parser = argparse.ArgumentParser(prog="benchmarks/speed", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="each system once a round (default 5)")
+    parser.add_argument("--quick", action="store_true", help="one short round, under a minute")
+    parser.add_argument("--only", action="append", choices=[system.name for system in SYSTEMS], metavar="SYSTEM",
+                        help=f"only this one, may be given again: {', '.join(system.name for system in SYSTEMS)}")  # fmt: skip
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="also write every figure of every round, as JSON"
     )
-    print(table(results))
+    given = parser.parse_args()
+    if given.rounds < 1:
+        parser.error("--rounds must be at least 1")
+    # So that what was started is ended, and folders are removed, also when somebody ends us.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    broker.program()
+    building.build()
+
+    chosen = [system for system in SYSTEMS if not given.only or system.name in given.only]
+    rounds: dict[str, list[dict[str, float]]] = {system.name: [] for system in chosen}
+    notes: list[str] = []
+    machine = table.machine(Path(tempfile.gettempdir()))
+    if machine["disk"] == "tmpfs":
+        notes.append("the store lies in memory, so its syncs cost nothing: set TMPDIR to a folder on a disk")
+    for number in range(1, 2 if given.quick else given.rounds + 1):
+        for system in chosen:
+            print(f"round {number}: {system.name}", file=sys.stderr)
+            try:
+                figures, doubts = measuring.one_round(system, quick=given.quick)
+            except RuntimeError as broken:
+                sys.exit(str(broken))
+            rounds[system.name].append(figures)
+            notes += [f"{system.name}, round {number}: {doubt}" for doubt in doubts]
+
+    count = len(rounds[chosen[0].name])
+    print(", ".join(f"{key} {value}" for key, value in machine.items()))
+    spread = f"median (least–greatest) of {count} rounds" if count > 1 else "one round"
+    print(
+        f"{measuring.DEVICES} devices, every reading owes a command; {spread}; × the floor of the same round\n"
+    )
+    print(table.table(rounds))
+    print()
+    for system in chosen:
+        print(f"{system.name}: {system.what}")
+    for note in notes:
+        print(f"note: {note}")
     if given.out:
-        given.out.write_text(json.dumps(results, indent=1) + "\n")
+        told = {
+            "machine": machine,
+            "devices": measuring.DEVICES,
+            "quick": given.quick,
+            "rounds": rounds,
+            "notes": notes,
+        }
+        given.out.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-main()
+if __name__ == "__main__":
+    main()

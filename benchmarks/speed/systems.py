@@ -1,78 +1,20 @@
-"""Owns the systems that are measured: how each is started at a broker, and ended.
+"""Owns the systems that are measured: how each is started at a broker, when it is all there, and whether it really was.
 
 Never in here: measuring.
 """
 
+import http.client
+import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+from building import FLOOR, HERE
+
 ROOT = HERE.parents[1]
-PYTHON = sys.executable
-
-PROFILE = """\
-name = "bench"
-title = "A fan without guards"
-actions = ["low", "high"]
-rest = "low"
-safe = "low"
-[channels.pm2_5]
-[channels.co2]
-[channels.temperature]
-[channels.humidity]
-[channels.presence]
-model = "presence"
-words = ["nobody", "somebody"]
-[fallback]
-because = "nobody asks for more"
-[[rules]]
-id = "dust"
-when = "pm2_5 > 35"
-at_least = "high"
-because = "particles are at {pm2_5}"
-[[rules]]
-id = "somebody"
-when = "presence is somebody and pm2_5 > 35"
-at_least = "high"
-because = "somebody is here, and particles are at {pm2_5}"
-[commands.plain]
-low = { set = { action = "low" } }
-high = { set = { action = "high" } }
-"""
-
-CONFIG = """\
-[mqtt]
-port = {port}
-[store]
-folder = "state"
-[http]
-port = 0
-[zigbee2mqtt]
-enabled = false
-[tasmota]
-enabled = false
-[plain.dev]
-topic = "sensors/+/state"
-fields.pm2_5 = {{ path = "pm2_5", unit = "µg/m³" }}
-fields.co2 = {{ path = "co2", unit = "ppm" }}
-fields.temperature = {{ path = "temperature", unit = "°C" }}
-fields.humidity = {{ path = "humidity", unit = "%" }}
-command_topic = "appliance/{{device}}/command"
-command_payload = '{{"fan":"{{action}}"}}'
-"""
-
-APPLIANCE = """\
-[appliances.dev{number}]
-profile = "bench.toml"
-device = "plain/dev{number}"
-[appliances.dev{number}.channels]
-pm2_5 = "plain/dev{number}"
-co2 = "plain/dev{number}"
-temperature = "plain/dev{number}"
-humidity = "plain/dev{number}"
-"""
+PATIENCE_S = 30.0
 
 PAHO = """\
 import json, sys
@@ -83,41 +25,135 @@ def heard(client, data, message):
     client.publish(f"appliance/{device}/command", '{"fan":"high"}' if value > 35 else '{"fan":"low"}')
 client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
 client.on_message = heard
-client.on_connect = lambda *_: client.subscribe("sensors/+/state", int(sys.argv[2]))
+client.on_connect = lambda *_: client.subscribe("sensors/+/state", 1)
 client.connect("127.0.0.1", int(sys.argv[1]))
 client.loop_forever()
 """
 
 
-def build() -> None:
-    """Compile the load generator and the C floor. Exits where a compiler or libmosquitto is missing, and says what to install."""
-    (HERE / "build").mkdir(exist_ok=True)
-    load = HERE / "load"
-    for output, source, library in (
-        ("mqttload", "mqttload.c", "-lm"),
-        ("floor", "echo_floor.c", "-lmosquitto"),
-    ):
-        command = ["gcc", "-O2", "-w", "-o", str(HERE / "build" / output), str(load / source), library]
-        if subprocess.run(command, check=False).returncode:
-            sys.exit(
-                "missing: a C compiler and libmosquitto's headers; on Debian: apt install gcc libc6-dev libmosquitto-dev"
-            )
+class System:
+    """One system under test. All of them hear at QoS 1 (a reading comes at the QoS it was sent with) and command at QoS 0."""
+
+    name = ""
+    what = ""
+
+    def prepare(self, port: int, devices: int, folder: Path) -> list[str]:
+        """Write what the system needs into `folder`; return its command line. Not part of its cold start."""
+        raise NotImplementedError
+
+    def start(self, port: int, devices: int, folder: Path) -> "tuple[subprocess.Popen[bytes], int]":
+        """Start it at the broker on `port`; return the process, and CLOCK_MONOTONIC ns just before. It speaks to a log."""
+        command = self.prepare(port, devices, folder)
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("APPLIANCE_") and name not in ("NOTIFY_SOCKET", "STATE_DIRECTORY")
+        }
+        environment["PYTHONPATH"] = str(ROOT)
+        with self.log(folder).open("wb") as log:
+            began = time.monotonic_ns()
+            return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log), began
+
+    def log(self, folder: Path) -> Path:
+        """Return the file that it speaks to."""
+        return folder / f"{self.name}.log"
+
+    def ready(self, folder: Path) -> bool:
+        """Return whether everything of it is up, beyond answering readings."""
+        return True
+
+    def counts(self, folder: Path) -> dict[str, float]:
+        """Return what it counted of itself."""
+        return {}
+
+    def doubts(self, folder: Path) -> list[str]:
+        """Return, after the load, what was not as the benchmark says it is."""
+        return []
 
 
-def start(system: str, port: int, qos: int, devices: int, folder: Path) -> "subprocess.Popen[bytes]":
-    """Start "floor", "paho" or "appliance" at the broker on `port`; what it prints goes to a file in `folder`."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    if system == "floor":
-        command = [str(HERE / "build" / "floor"), str(port), str(qos), "1"]
-    elif system == "paho":
-        (folder / "loop.py").write_text(PAHO, encoding="ascii")
-        command = [PYTHON, str(folder / "loop.py"), str(port), str(qos)]
-    else:
-        (folder / "bench.toml").write_text(PROFILE, encoding="utf-8")
-        text = CONFIG.format(port=port) + "".join(
-            APPLIANCE.format(number=number) for number in range(devices)
-        )
-        (folder / "config.toml").write_text(text, encoding="utf-8")
-        command = [PYTHON, "-m", "appliance", "run", "--config", str(folder / "config.toml")]
-    with (folder / f"{system}.log").open("wb") as log:
-        return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+class Floor(System):
+    """The least that such a program can cost."""
+
+    name = "floor"
+    what = "C, libmosquitto: one threshold, nothing kept"
+
+    def prepare(self, port: int, devices: int, folder: Path) -> list[str]:
+        return [str(FLOOR), str(port), "1", "1", "0"]
+
+
+class Paho(System):
+    """What one would write in ten lines."""
+
+    name = "paho"
+    what = "Python, paho as its manual shows it: one threshold, nothing kept"
+
+    def prepare(self, port: int, devices: int, folder: Path) -> list[str]:
+        script = folder / "loop.py"
+        script.write_text(PAHO, encoding="ascii")
+        return [sys.executable, str(script), str(port)]
+
+
+class Daemon(System):
+    """`appliance run`, with everything on."""
+
+    name = "appliance"
+    what = "the daemon: rules, model, store with FULL, HTTP"
+
+    def __init__(self) -> None:
+        self.heard_s = 0
+
+    def prepare(self, port: int, devices: int, folder: Path) -> list[str]:
+        import household  # the other systems need nothing of the project's
+
+        config = folder / "config.toml"
+        config.write_text(household.daemon_config(port, devices, folder), encoding="utf-8")
+        self.heard_s = household.remember(config)
+        return [sys.executable, "-m", "appliance", "run", "--config", str(config)]
+
+    def ready(self, folder: Path) -> bool:
+        try:
+            return self._ask(folder, "/readyz")[0] == 200
+        except (OSError, http.client.HTTPException, ValueError):
+            return False
+
+    def counts(self, folder: Path) -> dict[str, float]:
+        lines = self._ask(folder, "/metrics")[1].splitlines()
+        return {
+            name: float(value)
+            for name, _, value in (line.rpartition(" ") for line in lines if line[:1] != "#")
+        }
+
+    def doubts(self, folder: Path) -> list[str]:
+        found = []
+        health = json.loads(self._ask(folder, "/healthz")[1])
+        found += [
+            f"{part['name']} was {part['state']}: {part['detail']}"
+            for part in health["parts"]
+            if part["state"] != "ok"
+        ]
+        deadline = time.monotonic() + PATIENCE_S
+        while waiting := self.counts(folder)["appliance_store_waiting"]:
+            if time.monotonic() > deadline:
+                found.append(f"{waiting:.0f} decisions were not on disk {PATIENCE_S:.0f} s after the load")
+                break
+            time.sleep(0.1)
+        seen = json.loads(self._ask(folder, "/v1/appliances/dev0")[1])
+        presence = next(channel for channel in seen["channels"] if channel["channel"] == "presence")
+        if presence["reason"] == "a feature is unknown":
+            up = f"the machine has been up for {self.heard_s / 60:.0f} min only"
+            found.append(f"the model said nothing, so features were cheap: a feature is unknown ({up})")
+        return found
+
+    def _ask(self, folder: Path, path: str) -> tuple[int, str]:
+        url = (folder / "state" / "url").read_text(encoding="ascii").strip()
+        connection = http.client.HTTPConnection(url.removeprefix("http://").rstrip("/"), timeout=5)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+
+SYSTEMS: tuple[System, ...] = (Floor(), Paho(), Daemon())
+"""In the order of the table; ratios are to the first."""

@@ -1,9 +1,10 @@
 """The controller on one fan: commands, hands, overrides, restarts, and readings that must lead to nothing."""
 
+import pytest
 from hypothesis import given, settings, strategies as st
 
 from appliance.core.clock import SECOND, Instant
-from appliance.core.events import LinkChanged, Tick
+from appliance.core.events import AvailabilityChanged, LinkChanged, Remember, Tick
 from appliance.core.explain import sentence
 from tests.core.home import PROFILE, RULE, START, House
 
@@ -358,3 +359,60 @@ def test_a_mode_that_the_device_cannot_be_told_is_not_taken() -> None:
     house.person(3, "loud")
     assert house.memory.override is None
     assert house.commands == []
+
+
+def test_what_a_person_or_a_hand_said_is_remembered_even_where_nothing_is_commanded() -> None:
+    house = dusty()
+    house.report(3, "9")
+    for say in (
+        lambda: house.report(60, "off"),
+        lambda: house.person(70, "off", 600),
+        lambda: house.person(80, None),
+    ):
+        effects = say()
+        assert [effect.memory for effect in effects if isinstance(effect, Remember)] == [house.memory]
+
+
+def test_a_device_that_comes_back_is_commanded_again_and_so_is_one_that_a_person_speaks_for() -> None:
+    house = dusty()
+    house.let_pass(60)
+    assert len(house.commands) == 3
+    house.person(61, "high")
+    assert len(house.commands) == 4
+    house = dusty()
+    house.let_pass(60)
+    house.events(61, AvailabilityChanged("zigbee2mqtt/fan", False))
+    house.events(62, AvailabilityChanged("zigbee2mqtt/fan", True))
+    house.report(63, "off")
+    assert house.commands[-1] == (63, "high")
+
+
+def test_a_device_that_would_not_obey_is_tried_again_after_ten_minutes() -> None:
+    house = dusty()
+    for at in range(30, 700, 30):
+        house.say(at, "air", pm25=40 + at % 7)
+    assert [at for at, _ in house.commands[3:]] == [pytest.approx(608, abs=3)]
+
+
+def test_a_hand_that_chooses_a_mode_is_not_fought_by_the_rest() -> None:
+    house = House(PROFILE + RULE + '[guards.minimum_off]\nfor = "1 min"\n')
+    house.report(1, "off")
+    house.report(20, "auto")
+    house.let_pass(100)
+    assert house.commands == []
+
+
+def test_a_report_in_two_messages_is_one_report() -> None:
+    house = House(PROFILE + RULE)
+    house.say(1, "fan", fan_state="ON")
+    house.say(1.1, "fan", fan_mode="9")
+    assert house.memory.reported == "high"
+
+
+def test_two_sensors_of_one_device_are_two_sources() -> None:
+    house = House(
+        PROFILE + RULE, channels={"pm2_5": (("zigbee2mqtt/air", "pm2_5"), ("zigbee2mqtt/air", "pm10"))}
+    )
+    house.report(1, "off")
+    house.say(2, "air", pm25=30, pm10=60)
+    assert house.last.inputs[0].value == 45

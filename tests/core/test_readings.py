@@ -161,3 +161,8 @@ def test_real_plumes_are_believed() -> None:
         longest = max(longest, run)
     assert rejected / total < 0.01
     assert longest <= 2
+
+
+def test_after_a_silence_a_value_that_is_the_same_is_not_frozen() -> None:
+    heard = hear(said(12.0), PM, None, at(0))
+    assert hear(said(12.0), PM, heard, at(8000)).quality is Quality.GOOD

@@ -100,6 +100,7 @@ def mosquitto(port: int = 0) -> ChildBroker | None:
     process = subprocess.Popen(  # noqa: S603  a program that we name
         [program, "-c", str(config)],
         stdin=subprocess.DEVNULL,
+        start_new_session=True,  # the terminal's Ctrl-C is for us, who stop it when nobody needs it any more
         stderr=subprocess.DEVNULL,
         preexec_fn=_end_with_parent,  # noqa: PLW1509  no thread runs yet that could hold a lock
     )
@@ -122,6 +123,7 @@ def embedded(port: int = 0) -> ChildBroker:
     process = subprocess.Popen(  # noqa: S603  a program that we name
         command,
         stdin=subprocess.DEVNULL,
+        start_new_session=True,  # the terminal's Ctrl-C is for us, who stop it when nobody needs it any more
         stderr=subprocess.DEVNULL,
         preexec_fn=_end_with_parent,  # noqa: PLW1509  as above
     )

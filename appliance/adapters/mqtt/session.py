@@ -32,10 +32,6 @@ MAX_UNACKNOWLEDGED = 256
 """Messages of QoS 1 that the broker has not acknowledged; paho would keep any number of them."""
 
 
-_CLOSED = "the broker closed the connection"
-"""One reason, whether it came as an end or as a reset: which of them is chance."""
-
-
 class _Client(Client):
     """paho over a socket that was opened for it: the one private hook of paho that we use; a test watches over it."""
 
@@ -105,6 +101,8 @@ class Session:
         except ConfigError as broken:
             # It was there at the start: a certificate is being renewed, which must not end the daemon.
             raise BrokerError(broken.message, hint=broken.hint) from None
+        except (ConnectionResetError, ConnectionAbortedError, BrokenPipeError):
+            raise BrokerError(self._gone, hint="is it an MQTT broker, and are we let in?") from None
         except OSError as broken:
             raise BrokerError(
                 f"{self._where}: {broken}", hint="is the broker running, and are host, port and TLS right?"
@@ -182,7 +180,7 @@ class Session:
                     break
             self.heard_s = self._loop.time()
         except ConnectionError:
-            self.end(_CLOSED)
+            self.end(self._gone)
         except Exception as broken:  # noqa: BLE001  whatever a broker sent must end in a new connection, not in silence
             self.end(f"{type(broken).__name__}: {broken}")
         finally:
@@ -224,7 +222,7 @@ class Session:
             else:
                 self._loop.add_writer(sock.fileno(), self._write)
         except ConnectionError:
-            self.end(_CLOSED)
+            self.end(self._gone)
         except (OSError, ValueError) as broken:
             self.end(f"the connection broke: {broken}")
 
@@ -279,7 +277,7 @@ class Session:
         del client, userdata, flags, properties
         # paho's word for an orderly end by the broker, which in MQTT 3.1.1 gives no reason, is "Unspecified error".
         closed = reason.getName() == "Unspecified error"
-        self.end(_CLOSED if closed else f"the connection ended: {reason}")
+        self.end(self._gone if closed else f"the connection ended: {reason}")
 
     async def _first(self, awaited: asyncio.Future[T]) -> T:
         both: list[asyncio.Future[Any]] = [awaited, self.closed]
@@ -287,6 +285,11 @@ class Session:
         if awaited.done():
             return awaited.result()
         raise BrokerError(self.closed.result(), hint="is it an MQTT broker, and are we let in?")
+
+    @property
+    def _gone(self) -> str:
+        """One reason, whether it came as an end or as a reset, and how soon: which of them is chance."""
+        return f"{self._where} closed the connection"
 
     @property
     def _where(self) -> str:

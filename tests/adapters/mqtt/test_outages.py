@@ -1,7 +1,6 @@
 """A broker that is late, dies, freezes, is none, or throws us out: the link comes back by itself, and says what is wrong."""
 
 import asyncio
-import logging
 import os
 import socket
 import struct
@@ -31,7 +30,6 @@ async def test_a_broker_that_was_killed_is_heard_again(
     broker: Broker, record_property, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG", "appliance")  # where a reason that was said already is said again
-    caplog.set_level(logging.DEBUG, "appliance.adapters.mqtt")  # tries again are told there
     async with listening(Ear(broker.port)) as ear:
         took, descriptors = [], []
         for number in range(4):
@@ -80,7 +78,7 @@ async def test_a_broker_that_is_down_all_night_does_not_fill_the_log(
                 # With an end or with a reset: which of them is chance.
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", number % 2, 0))
                 connection.close()
-            await until(lambda: "the broker closed the connection" in caplog.text)
+            await until(lambda: "closed the connection" in caplog.text)
     assert caplog.text.count("no broker") == 1
 
 
@@ -183,7 +181,8 @@ def test_the_process_ends_while_a_host_that_is_switched_off_is_dialled(black_hol
 
 async def test_leaving_says_offline_and_so_does_being_killed(broker: Broker) -> None:
     async with listening(Ear(broker.port, "left")):
-        assert broker.retained("left/status") == b"online"
+        # Asking holds up our own loop: what the link has not sent by then comes with the next.
+        await until(lambda: broker.retained("left/status") == b"online")
     assert broker.retained("left/status") == b"offline"
     process = elsewhere(broker.port, "killed")
     assert broker.retained("killed/status") == b"online"

@@ -1,0 +1,117 @@
+"""Owns one round of one system: a broker and the system started, put under load, read off, and ended.
+
+Never in here: what a system is, or how figures are shown.
+"""
+
+import json
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from broker import broker, end
+from building import MQTTLOAD
+from systems import PATIENCE_S, System
+
+DEVICES = 100
+WINDOW = 100
+BURST = 10_000
+BUSY = 0.1
+"""Of all cores: above it somebody else disturbs."""
+
+
+def one_round(system: System, *, quick: bool) -> tuple[dict[str, float], list[str]]:
+    """Return the figures of one round of `system`, and what speaks against them. Raises RuntimeError where it fails."""
+    notes = []
+    if (busy := _busy()) > BUSY:
+        notes.append(f"the machine was {busy:.0%} busy before it was started")
+    with tempfile.TemporaryDirectory(prefix="appliance-bench-") as name:
+        folder = Path(name)
+        with broker(folder) as port:
+            process, began = system.start(port, DEVICES, folder)
+            try:
+                figures = _measure(system, process.pid, began, port, folder, notes, quick=quick)
+            except Exception as broken:
+                said = system.log(folder).read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"{system.name}: {broken}\n{said}") from broken
+            finally:
+                end(process)
+    return figures, notes
+
+
+def _measure(
+    system: System, pid: int, began: int, port: int, folder: Path, notes: list[str], *, quick: bool
+) -> dict[str, float]:
+    figures: dict[str, float] = {}
+    figures["cold_start_ms"] = load(port, "--probe", f"{PATIENCE_S:.0f}", "--t0", str(began))["ms"]
+    deadline = time.monotonic() + PATIENCE_S
+    while not system.ready(folder):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"not ready within {PATIENCE_S:.0f} s")
+        time.sleep(0.05)
+
+    before_s = cpu_s(pid)
+    full = load(port, "-w", str(WINDOW), "-n", "1000000", "--max-seconds", "1.5" if quick else "4", "-q", "0")
+    figures["decisions_per_s"] = full["decisions_per_s"]
+    figures["cpu_us_a_reading"] = (cpu_s(pid) - before_s) / max(full["sent"], 1) * 1e6
+    if full["lost"]:
+        notes.append(f"{full['lost']} of {full['sent']} readings under full load went unanswered")
+    for rate, count in ((50, 100 if quick else 500), (1000, 1000 if quick else 5000)):
+        paced = load(port, "-r", str(rate), "-n", str(count), "-q", "0")
+        for quantile in ("p50", "p99"):
+            figures[f"{quantile}_us_at_{rate}"] = paced["lat_us"][quantile]
+        late = paced["send_lag_us"]["p99"]
+        if late > paced["lat_us"]["p99"] / 2:
+            notes.append(
+                f"at {rate}/s the load itself was up to {late:,.0f} µs late (p99): distrust that p99"
+            )
+        if paced["lost"]:
+            notes.append(f"{paced['lost']} of {count} readings at {rate}/s went unanswered")
+    for qos in (0, 1):
+        burst = load(port, "-n", str(BURST), "-q", str(qos), "--drain", "5")
+        figures[f"burst_lost_qos{qos}"] = burst["lost"]
+    counts = system.counts(folder)
+    if "appliance_readings_lost_total" in counts:
+        figures["readings_not_kept"] = counts["appliance_readings_lost_total"]
+    notes += system.doubts(folder)
+    figures["pss_mb"] = pss_mb(pid)
+    return figures
+
+
+def load(port: int, *options: str) -> dict[str, Any]:
+    """Return what the load generator found. Raises RuntimeError where nobody answers it."""
+    command = [str(MQTTLOAD), "-p", str(port), "-d", str(DEVICES), "--on", "high", "--off", "low", *options]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+    if told.returncode:
+        raise RuntimeError(told.stderr.strip() or "no reading was ever answered")
+    found: dict[str, Any] = json.loads(told.stdout)
+    return found
+
+
+def cpu_s(pid: int) -> float:
+    """Return the CPU seconds of a process, all threads, also those that ended: its own clock, exact to the scheduler."""
+    # The kernel's number for another process's CPU clock, as clock_getcpuclockid(3) makes it.
+    return time.clock_gettime((~pid << 3) | 2)
+
+
+def pss_mb(pid: int) -> float:
+    """Return the proportional set size, in MiB."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+def _busy() -> float:
+    """Return the share of all cores that was not idle in the last third of a second."""
+
+    def ticks() -> tuple[int, int]:
+        fields = [
+            int(field)
+            for field in Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]
+        ]
+        return sum(fields), fields[3] + fields[4]
+
+    total, idle = ticks()
+    time.sleep(0.33)
+    after, idle_after = ticks()
+    return 1 - (idle_after - idle) / max(after - total, 1)
