@@ -98,7 +98,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="also write every figure as JSON")
     given = parser.parse_args()
     tuning, candidates, tested, days = (
-        (3, 8, 5, 1) if given.quick else (16, 40, max(2, given.homes), max(1, given.days))
+        (2, 8, 4, 1) if given.quick else (16, 40, max(2, given.homes), max(1, given.days))
     )
     minutes = 1440 * days
     rng = np.random.default_rng(20260112)

@@ -24,7 +24,9 @@ def main() -> None:
     """Measure what the command line asks for."""
     parser = argparse.ArgumentParser(prog="benchmarks/speed", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="each system once a round (default 5)")
-    parser.add_argument("--quick", action="store_true", help="one short round, under a minute")
+    parser.add_argument(
+        "--quick", action="store_true", help="one short round, to see that it runs: under a minute"
+    )
     parser.add_argument("--only", action="append", choices=[system.name for system in SYSTEMS], metavar="SYSTEM",
                         help=f"only this one, may be given again: {', '.join(system.name for system in SYSTEMS)}")  # fmt: skip
     parser.add_argument(
@@ -34,7 +36,8 @@ def main() -> None:
     if given.rounds < 1:
         parser.error("--rounds must be at least 1")
     # So that what was started is ended, and folders are removed, also when somebody ends us.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda caught, _: sys.exit(128 + caught))
     broker.program()
     building.build()
 

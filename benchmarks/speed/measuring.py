@@ -52,12 +52,12 @@ def _measure(
         time.sleep(0.05)
 
     before_s = cpu_s(pid)
-    full = load(port, "-w", str(WINDOW), "-n", "1000000", "--max-seconds", "1.5" if quick else "4", "-q", "0")
+    full = load(port, "-w", str(WINDOW), "-n", "1000000", "--max-seconds", "1" if quick else "4", "-q", "0")
     figures["decisions_per_s"] = full["decisions_per_s"]
     figures["cpu_us_a_reading"] = (cpu_s(pid) - before_s) / max(full["sent"], 1) * 1e6
     if full["lost"]:
         notes.append(f"{full['lost']} of {full['sent']} readings under full load went unanswered")
-    for rate, count in ((50, 100 if quick else 500), (1000, 1000 if quick else 5000)):
+    for rate, count in ((50, 60 if quick else 500), (1000, 1000 if quick else 5000)):
         paced = load(port, "-r", str(rate), "-n", str(count), "-q", "0")
         for quantile in ("p50", "p99"):
             figures[f"{quantile}_us_at_{rate}"] = paced["lat_us"][quantile]

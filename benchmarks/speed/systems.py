@@ -38,7 +38,11 @@ class System:
     what = ""
 
     def prepare(self, port: int, devices: int, folder: Path) -> list[str]:
-        """Write what the system needs into `folder`; return its command line. Not part of its cold start."""
+        """Write what the system needs into `folder`; return its command line. Not part of its cold start.
+
+        Raises:
+            RuntimeError: the system does not take what it is given.
+        """
         raise NotImplementedError
 
     def start(self, port: int, devices: int, folder: Path) -> "tuple[subprocess.Popen[bytes], int]":
@@ -105,9 +109,14 @@ class Daemon(System):
     def prepare(self, port: int, devices: int, folder: Path) -> list[str]:
         import household  # the other systems need nothing of the project's
 
+        from appliance.errors import ApplianceError
+
         config = folder / "config.toml"
         config.write_text(household.daemon_config(port, devices, folder), encoding="utf-8")
-        self.heard_s = household.remember(config)
+        try:
+            self.heard_s = household.remember(config)
+        except ApplianceError as broken:
+            raise RuntimeError(f"{self.name}: {broken}") from broken
         return [sys.executable, "-m", "appliance", "run", "--config", str(config)]
 
     def ready(self, folder: Path) -> bool:
