@@ -56,7 +56,7 @@ class MqttTable(_Table):
     prefix: str = Field(
         default="appliance", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="our own topics begin with it"
     )
-    keepalive_s: int = Field(default=10, ge=2, le=60, description="seconds between signs of life")
+    keepalive_s: int = Field(default=10, ge=2, le=10, description="seconds between signs of life")
     tls: TlsTable | None = Field(default=None, description="present: the link is encrypted")
 
 
