@@ -146,19 +146,23 @@ def _changed(rules: tuple[RuleTable, ...], binding: Binding, where: str) -> tupl
         tables[name] = {**base, **changes}
     if len(tables) > MAX_RULES:
         raise ProfileError(f"{where}: more than {MAX_RULES} rules", hint="split the appliance")
-    try:
-        changed = msgspec.convert(tuple(tables.values()), tuple[RuleTable, ...])
-    except msgspec.ValidationError as broken:
-        raise ProfileError(
-            f"{where}: rules: {broken}", hint="the keys of a rule are listed in docs/configuration.md"
-        ) from None
+    changed = []
+    for name, table in tables.items():
+        try:
+            changed.append(msgspec.convert(table, RuleTable))
+        except msgspec.ValidationError as broken:
+            own = ", ".join(rule.id for rule in rules) or "none"
+            raise ProfileError(
+                f"{where}, rule {name}: {broken}",
+                hint=f"a new rule needs when, because and an action; the profile's own are: {own}",
+            ) from None
     for name in binding.rules:
         if tables[name].get("authority", "RULE") != "RULE":
             raise ProfileError(
                 f"{where}: the rule {name!r} must speak as RULE",
                 hint="write a profile of your own for a stronger one",
             )
-    return changed
+    return tuple(changed)
 
 
 def _rule(table: RuleTable, ladder: Ladder, vocabulary: Vocabulary, where: str) -> Rule:

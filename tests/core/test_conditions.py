@@ -220,3 +220,9 @@ def test_a_rule_of_a_config_replaces_only_what_it_names() -> None:
     changed = appliance_of(rule("pm2_5 > 3"), rules={"r": {"when": "pm2_5 > 5"}}).rules[0]
     assert changed.when.threshold == 5.0  # type: ignore[attr-defined]
     assert changed.because == "so"
+
+
+def test_a_misspelt_rule_of_a_config_is_refused_by_its_name() -> None:
+    with pytest.raises(ProfileError, match="rule smok: ") as caught:
+        appliance_of(rule("pm2_5 > 3"), rules={"smok": {"when": "pm2_5 > 5"}})
+    assert "r" in caught.value.hint
