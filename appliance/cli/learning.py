@@ -9,6 +9,15 @@ from appliance.errors import LearnError
 
 FOLDER = Path("models")
 
+models_option = click.option(
+    "--models",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=FOLDER,
+    show_default=True,
+    help="Where bundles lie.",
+)
+
 
 @click.group()
 def learn() -> None:
@@ -29,14 +38,7 @@ def fetch() -> None:
 
 @learn.command()
 @click.argument("name")
-@click.option(
-    "--models",
-    "folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=FOLDER,
-    show_default=True,
-    help="Where bundles lie.",
-)
+@models_option
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**31 - 1),
@@ -62,14 +64,7 @@ def train(name: str, folder: Path, seed: int) -> None:
 
 @learn.command()
 @click.argument("name")
-@click.option(
-    "--models",
-    "folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=FOLDER,
-    show_default=True,
-    help="Where bundles lie.",
-)
+@models_option
 def report(name: str, folder: Path) -> None:
     """Judge the model NAME on its test files, which nothing else opens; write report.md and report.json."""
     from appliance.adapters.classifier import OnnxClassifier

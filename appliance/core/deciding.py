@@ -167,25 +167,23 @@ def _command(
     """Send `action` where the device does not do it yet: once, and again a bounded number of times where it won't obey."""
     memory, flight = state.memory, state.flight
     now_ns = now.boottime_ns
-    tries = 1
+    tries, faulted = 1, False
     if flight is not None and memory.commanded == action:
         if flight.flying(now_ns):
             return state, False
         if memory.reported == action or not spec.actuator.reports:
             return replace(state, flight=None), False
-        if flight.tries >= TRIES:
-            if flight.faulted and now_ns - flight.sent_ns < FAULT_RETRY_NS:
+        if flight.faulted:
+            if now_ns - flight.sent_ns < FAULT_RETRY_NS:
                 return state, False
-            if flight.faulted:
-                # It may have been unplugged for a while: now and then it is tried once more.
-                effects.append(
-                    SendCommand(spec.id, spec.actuator.device, action, spec.actuator.command(action))
-                )
-                return replace(state, flight=replace(flight, sent_ns=now_ns)), True
+            # It may have been unplugged for a while: now and then it is tried once more.
+            tries, faulted = flight.tries, True
+        elif flight.tries >= TRIES:
             text = f"{spec.actuator.device} was told {action} {TRIES} times and reports {memory.reported or 'nothing'}"
             effects.append(Notify(spec.id, "error", text))
             return replace(state, flight=replace(flight, faulted=True)), False
-        tries = flight.tries + 1
+        else:
+            tries = flight.tries + 1
     elif current_action(spec, state, now) == action and not state.resend:
         return (state if flight is None else replace(state, flight=None)), False
     if tries == 1:
@@ -193,7 +191,7 @@ def _command(
         memory = replace(memory, commanded=action, commanded_at=now, switches=_switched(memory, now))
         memory = timed(spec, memory, before, action, now)
     effects.append(SendCommand(spec.id, spec.actuator.device, action, spec.actuator.command(action)))
-    return replace(state, memory=memory, flight=Flight(now_ns, tries), resend=False), True
+    return replace(state, memory=memory, flight=Flight(now_ns, tries, faulted), resend=False), True
 
 
 def _switched(memory: Memory, now: Instant) -> tuple[Instant, ...]:

@@ -95,7 +95,7 @@ class Views:
 
     def decision(self, decision_id: int) -> DecisionView | None:
         """*thread*: return one decision, or None."""
-        kept = next((kept for kept in self._store.ring() if kept.decision.id == decision_id), None)
+        kept = self._store.kept(decision_id)
         if kept is None and self._store.health().reason is None:
             kept = self._store.queries.decision(decision_id)
         return None if kept is None else _view(kept)
@@ -227,9 +227,9 @@ class Views:
     def _tell_committed(self, decision_ids: list[int]) -> None:
         if not len(self.feed):
             return
-        wanted = set(decision_ids)
-        for kept in self._store.ring():
-            if kept.decision.id in wanted:
+        for number in decision_ids:
+            kept = self._store.kept(number)
+            if kept is not None:
                 self.feed.publish(DecisionMade(_view(kept)))
 
     # ------------------------------------------------------------ parts

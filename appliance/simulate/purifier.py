@@ -57,11 +57,6 @@ OUTPUTS: Final = tuple(Output(*row) for row in zip(_CLEAN, _WATTS, _SOUND, stric
 """By speed, 0 (off) to 9."""
 
 
-def action_of(speed: int) -> str:
-    """Return the action that `speed` (0 to 9) belongs to, as the shipped profile understands a report."""
-    return _ACTION[speed]
-
-
 class Purifier:
     """The appliance itself. Mutable: `mode` is what it was told, `speed` what its fan does."""
 
