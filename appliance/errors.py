@@ -48,6 +48,10 @@ class Malformed(PayloadError):
         self.reason = reason
 
 
+class TooManyWords(ApplianceError):
+    """Somebody says more than anybody can mean: refused for a while, and what was said before stands."""
+
+
 class ModelError(ApplianceError):
     """A model is missing, altered, or wants features that cannot be computed: rules and fallback go on, degraded."""
 

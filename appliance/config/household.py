@@ -36,15 +36,40 @@ def appliances(loaded: Loaded) -> tuple[Appliance, ...]:
     """
     plugs = {module.GUARD.name: module.GUARD for module in discover(guards, "GUARD").values()}
     profiles: dict[str, tuple[ProfileTable, str]] = {}
-    built = []
-    for name, table in loaded.settings.appliances.items():
+    tables = loaded.settings.appliances
+    for name, table in tables.items():
         if table.profile not in profiles:
             profiles[table.profile] = _profile(table.profile, loaded, name)
+    does = {
+        name: (*profile.actions, *profile.modes)
+        for name, table in tables.items()
+        for profile in (profiles[table.profile][0],)
+    }
+    excludes = _excludes(loaded.settings)
+    built = []
+    for name, table in tables.items():
         profile, where = profiles[table.profile]
+        binding = _binding(name, table, excludes.get(name, ()))
+        others = {other: actions for other, actions in does.items() if other != name}
         built.append(
-            assemble(profile, _binding(name, table), plugs, where=f"[appliances.{name}] with {where}")
+            assemble(profile, binding, plugs, where=f"[appliances.{name}] with {where}", others=others)
         )
     return tuple(built)
+
+
+def _excludes(settings: Settings) -> dict[str, tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]]:
+    """Return for each appliance the groups of which only one may run: (name, who goes first, who comes after)."""
+    found: dict[str, tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = {}
+    for title, table in settings.exclusions.items():
+        ranked = table.appliances
+        for place, name in enumerate(ranked):
+            if name not in settings.appliances or name in ranked[:place]:
+                raise ConfigError(
+                    f"[exclusions.{title}] appliances: {name!r} is no appliance, or is named twice",
+                    hint=f"choose from {', '.join(settings.appliances)}",
+                )
+            found[name] = (*found.get(name, ()), (title, ranked[:place], ranked[place + 1 :]))
+    return found
 
 
 def dialects(settings: Settings) -> tuple[Dialect, ...]:
@@ -105,15 +130,31 @@ def _profile(name: str, loaded: Loaded, appliance: str) -> tuple[ProfileTable, s
     return read_profile(table, where=where), where
 
 
-def _binding(name: str, table: ApplianceTable) -> Binding:
+def _binding(
+    name: str,
+    table: ApplianceTable,
+    excludes: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (),
+) -> Binding:
     channels = {}
     for channel, given in table.channels.items():
         sources = (given,) if isinstance(given, str) else given
         channels[channel] = tuple(_source(source, name, channel) for source in sources)
     commands = {
-        action: SpellingTable(spelling.set, spelling.seen) for action, spelling in table.commands.items()
+        action: SpellingTable(spelling.set, spelling.seen, spelling.lease)
+        for action, spelling in table.commands.items()
     }
-    return Binding(name, table.device, table.title, table.hold, channels, table.rules, commands)
+    return Binding(
+        name,
+        table.device,
+        table.title,
+        table.hold,
+        channels,
+        table.rules,
+        commands,
+        dict(table.voices),
+        table.without_lease,
+        excludes,
+    )
 
 
 def _source(text: str, appliance: str, channel: str) -> tuple[str, str | None]:

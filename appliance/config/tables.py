@@ -143,6 +143,11 @@ class SpellingTable(_Table):
     seen: dict[str, Scalar | tuple[Scalar, ...]] = Field(
         default={}, max_length=16, description="metric -> value(s)"
     )
+    lease: dict[str, str] = Field(
+        default={},
+        max_length=4,
+        description="property that tells it when to end this by itself -> seconds, or pulsetime",
+    )
 
 
 class ApplianceTable(_Table):
@@ -165,6 +170,20 @@ class ApplianceTable(_Table):
     commands: dict[str, SpellingTable] = Field(
         default={}, max_length=32, description="action -> how this device is told"
     )
+    voices: dict[str, Literal["act", "recommend", "off"]] = Field(
+        default={}, max_length=4, description="how far the rules, or the model, may go here"
+    )
+    without_lease: bool = Field(
+        default=False, description="accept that the device goes on by itself if this computer stops"
+    )
+
+
+class ExclusionTable(_Table):
+    """`[exclusions.NAME]`: appliances of which only one may run at a time."""
+
+    appliances: tuple[str, ...] = Field(
+        min_length=2, max_length=16, description="their names, the one that goes first foremost"
+    )
 
 
 class Settings(_Table):
@@ -180,8 +199,9 @@ class Settings(_Table):
     tasmota: TasmotaTable = TasmotaTable()
     plain: dict[str, PlainTable] = Field(default={}, max_length=64)
     appliances: dict[str, ApplianceTable] = Field(default={}, max_length=MAX_APPLIANCES)
+    exclusions: dict[str, ExclusionTable] = Field(default={}, max_length=32)
 
-    @field_validator("appliances", "plain")
+    @field_validator("appliances", "plain", "exclusions")
     @classmethod
     def _names(cls, tables: dict[str, Any]) -> dict[str, Any]:
         for name in tables:

@@ -21,12 +21,30 @@ RETURN_NS = 10 * SECOND
 """After a link, a bridge or the device came back, reports tell what happened meanwhile; none of them is a hand."""
 
 
+LEASE_UNITS = ("seconds", "pulsetime")
+"""How devices count the time until they switch themselves off."""
+
+
+def lease_value(lease_ns: int, unit: str) -> int:
+    """Return a lease in a device's own unit: "seconds" (zigbee2mqtt's on_time), or "pulsetime": Tasmota's PulseTime counts
+    tenths of a second up to 111, and beyond it seconds plus 100 (tasmota.github.io, Commands).
+    """
+    seconds = max(1, round(lease_ns / SECOND))
+    if unit == "pulsetime":
+        return seconds * 10 if seconds <= 11 else seconds + 100
+    return seconds
+
+
 class Spelling(msgspec.Struct, frozen=True):
-    """One action in the device's words: `set` commands it; a report in which all of `seen` hold means it."""
+    """One action in the device's words: `set` commands it; a report in which all of `seen` hold means it.
+
+    `leased`: the device itself ends it after the actuator's lease.
+    """
 
     action: str
     set: Mapping[str, Scalar]
     seen: Mapping[str, tuple[Scalar, ...]]
+    leased: bool = False
 
     def fits(self, states: Mapping[str, Scalar]) -> bool:
         """Return whether a report of `states` (metric -> value) means this action."""
@@ -40,10 +58,18 @@ class Actuator(msgspec.Struct, frozen=True):
     spellings: tuple[Spelling, ...]
     askable: bool = True
     """Whether its dialect knows how to ask what it is doing."""
+    lease_ns: int | None = None
+    """After which time the device ends a leased action by itself, unless it is commanded again."""
 
     def command(self, action: str) -> Mapping[str, Scalar]:
         """Return what to set for `action`, which is one of the spellings'."""
         return next(spelling.set for spelling in self.spellings if spelling.action == action)
+
+    def leases(self, action: str | None) -> bool:
+        """Return whether the device ends `action` by itself."""
+        return self.lease_ns is not None and any(
+            spelling.leased for spelling in self.spellings if spelling.action == action
+        )
 
     def recognise(self, states: Mapping[str, Scalar], expected: str | None) -> str | None:
         """Return the action that `states` (metric -> value) mean, or None where they mean none that is known.

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from appliance.core import deciding, hands, sensing
 from appliance.core.clock import Instant
 from appliance.core.events import (
+    AdviceAnswered,
+    AlarmAcknowledged,
     AskState,
     AvailabilityChanged,
     Decision,
@@ -32,9 +34,11 @@ from appliance.core.features import FeatureSpec, extract
 from appliance.core.profile import LEARNED_MAX_AGE_NS, Appliance
 from appliance.core.readings import Quality, Reading
 from appliance.core.senses import Learned, Sense
+from appliance.core.snapshot import Other
 from appliance.core.state import ApplianceState, State
 from appliance.core.trust import judge
 from appliance.core.windows import BIN_NS, Window
+from appliance.core.words import Told
 
 
 class Classifier(Protocol):
@@ -75,15 +79,22 @@ class Home:
         self.zone = zone
         self.observe = observe
         self.routes: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
+        self.word_routes: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
         self.reporters: dict[str, tuple[str, ...]] = {}
+        self.watchers: dict[str, tuple[str, ...]] = {}
         for appliance in self.appliances.values():
             for device, metric, channel in appliance.sources:
-                self.routes[device, metric] = (
-                    *self.routes.get((device, metric), ()),
-                    (appliance.id, channel),
-                )
+                routes = self.word_routes if channel in appliance.worded else self.routes
+                routes[device, metric] = (*routes.get((device, metric), ()), (appliance.id, channel))
             device = appliance.actuator.device
             self.reporters[device] = (*self.reporters.get(device, ()), appliance.id)
+            for watched in sorted(appliance.watches):
+                self.watchers[watched] = (*self.watchers.get(watched, ()), appliance.id)
+
+    @property
+    def speakers(self) -> frozenset[str]:
+        """The devices whose words matter: those that carry out actions, and sensors that speak in words."""
+        return frozenset(self.reporters) | {device for device, _ in self.word_routes}
 
     def at_start(self, memories: Mapping[str, Memory], now: Instant, *, next_id: int = 1) -> State:
         """Return the state of a home that has just started, with what it remembered. After another boot, or with no
@@ -109,7 +120,13 @@ class Home:
                 "nothing heard since boot" if model in self.classifiers else f"the model {model} is missing"
             )
             learned[channel] = Learned(None, 0.0, Quality.UNCERTAIN, reason, now, LEARNED_MAX_AGE_NS)
-        return ApplianceState(senses, learned, memory, wake_ns=now.boottime_ns)
+        words = {
+            name: Told(
+                channel, tuple(f"{device}:{metric}" for device, metric, to in spec.sources if to == name)
+            )
+            for name, channel in spec.worded.items()
+        }
+        return ApplianceState(senses, learned, memory, words, wake_ns=now.boottime_ns)
 
 
 class Controller:
@@ -144,7 +161,14 @@ class Controller:
         supposed = msgspec.structs.replace(state, senses=senses, last=None, answered=True)
         whole = msgspec.structs.replace(self.state, appliances={**self.state.appliances, appliance: supposed})
         _, effects = decide(self.home, whole, [Tick()], now, only=appliance)
-        return next((effect.decision for effect in effects if isinstance(effect, Record)), None)
+        return next(
+            (
+                effect.decision
+                for effect in effects
+                if isinstance(effect, Record) and effect.decision.appliance == appliance
+            ),
+            None,
+        )
 
 
 class _Step(msgspec.Struct):
@@ -154,6 +178,7 @@ class _Step(msgspec.Struct):
     event: Event
     senses: Mapping[str, Sense] | None
     rows: list[tuple[str, str, int]]
+    words: Mapping[str, Told] | None = None
 
 
 def decide(
@@ -164,7 +189,7 @@ def decide(
     Two passes, so that a wake-up with many readings runs each model once: fold the events, keeping each reading's
     feature row; ask the models about all rows; then decide in order. No feature reads a decision, so this is the same.
     """
-    work = sensing.Fold(home.routes, state, now)
+    work = sensing.Fold(home.routes, home.word_routes, state, now)
     rows: dict[str, list[NDArray[np.float32]]] = {}
     steps: list[_Step] = []
     for event in events:
@@ -177,26 +202,32 @@ def decide(
     devices = work.devices
     wake_ns = state.wake_ns
     for step in steps:
-        spec = home.appliances[step.appliance]
-        before = appliances[step.appliance]
-        after = _apply(home, spec, before, step, said, now, effects)
-        if after is None:
-            continue
-        first = len(effects)
-        after, next_id = deciding.settle(
-            spec,
-            after,
-            now,
-            home.zone,
-            effects,
-            next_id=next_id,
-            remembered=before.memory,
-            observe=home.observe,
-        )
-        appliances[step.appliance] = after
-        wake_ns = min(wake_ns, after.wake_ns)
-        if len(effects) > first:
-            devices = deciding.told(devices, effects[first:], now)
+        concerned: list[tuple[str, _Step | None]] = [(step.appliance, step)]
+        for name, own in concerned:
+            spec, before = home.appliances[name], appliances[name]
+            after = before if own is None else _apply(home, spec, before, own, said, now, effects)
+            if after is None:
+                continue
+            first = len(effects)
+            after, next_id = deciding.settle(
+                spec,
+                after,
+                now,
+                home.zone,
+                effects,
+                next_id=next_id,
+                remembered=before.memory,
+                others=_others(home, spec, appliances),
+                observe=home.observe,
+            )
+            appliances[name] = after
+            wake_ns = min(wake_ns, after.wake_ns)
+            if len(effects) > first:
+                devices = deciding.told(devices, effects[first:], now)
+            if name in home.watchers and deciding.other(spec, before) != deciding.other(spec, after):
+                # Whoever watches this one looks again: once for each event, so that two who watch each other come to rest.
+                seen = {one for one, _ in concerned}
+                concerned += [(one, None) for one in home.watchers[name] if one not in seen]
     if wake_ns <= now.boottime_ns:
         # Whoever was first has been looked at; only now is it worth asking everybody.
         wake_ns = min((after.wake_ns for after in appliances.values()), default=now.boottime_ns + BIN_NS)
@@ -209,6 +240,17 @@ def decide(
         now.boottime_ns if links else state.since_ns,
         wake_ns,
     ), effects
+
+
+def _others(home: Home, spec: Appliance, appliances: Mapping[str, ApplianceState]) -> Mapping[str, Other]:
+    """Return what `spec` may know of the appliances that it watches."""
+    if not spec.watches:
+        return {}
+    return {
+        name: deciding.other(home.appliances[name], appliances[name])
+        for name in sorted(spec.watches)
+        if name in appliances
+    }
 
 
 def _fold(
@@ -232,11 +274,20 @@ def _fold(
             for appliance in [only] if only is not None else work.due():
                 senses = work.current(appliance)
                 steps.append(_Step(appliance, event, None, _rows(home, appliance, senses, None, rows, now)))
-        case StateReported() | AvailabilityChanged():
+        case StateReported():
+            reporting = home.reporters.get(event.device, ())
+            told = work.told(event) if home.word_routes else {}
+            steps.extend(_Step(appliance, event, None, [], told.get(appliance)) for appliance in reporting)
+            steps.extend(
+                _Step(appliance, Tick(), None, [], words)
+                for appliance, words in told.items()
+                if appliance not in reporting
+            )
+        case AvailabilityChanged():
             steps.extend(
                 _Step(appliance, event, None, []) for appliance in home.reporters.get(event.device, ())
             )
-        case PersonSpoke():
+        case PersonSpoke() | AdviceAnswered() | AlarmAcknowledged():
             if event.appliance in home.appliances:
                 steps.append(_Step(event.appliance, event, None, []))
         case LinkChanged():
@@ -278,6 +329,8 @@ def _apply(
     """Second pass: return the appliance's state after the step's event, or None where nothing is to be decided."""
     if step.senses is not None:
         state = msgspec.structs.replace(state, senses=step.senses)
+    if step.words is not None:
+        state = msgspec.structs.replace(state, words=step.words)
     if step.rows:
         learned = dict(state.learned)
         for channel, model, index in step.rows:
@@ -289,13 +342,18 @@ def _apply(
         state = msgspec.structs.replace(state, learned=learned)
     match step.event:
         case StateReported(states=states, retained=retained):
-            return hands.reported(spec, state, states, now, retained=retained)
+            after = hands.reported(spec, state, states, now, retained=retained)
+            return state if after is None and step.words is not None else after
         case AvailabilityChanged(available=available):
             state, ask = hands.availability(spec, state, now, available=available)
         case LinkChanged(connected=connected):
             state, ask = hands.link(spec, state, now, connected=connected)
         case PersonSpoke() as spoken:
-            return hands.spoken(spec, state, spoken, now)
+            return hands.spoken(spec, state, spoken, now, home.zone)
+        case AdviceAnswered() as answer:
+            return hands.answered(spec, state, answer, now)
+        case AlarmAcknowledged() as seen:
+            return hands.acknowledged(spec, state, seen)
         case _:
             return state
     if ask:

@@ -9,21 +9,41 @@ from datetime import tzinfo
 from msgspec.structs import replace
 
 from appliance.core import overrides
-from appliance.core.arbitration import Authority, Proposal, Verdict, Voice, arbitrate
-from appliance.core.clock import Instant
+from appliance.core.arbitration import Authority, Proposal, Verdict, Voice
+from appliance.core.clock import SECOND, Instant
 from appliance.core.commands import FAULT_RETRY_NS, SETTLE_NS, TRIES, Flight
-from appliance.core.events import Decision, Effect, Memory, Notify, Record, Remember, Repeat, SendCommand
+from appliance.core.conditions import Node
+from appliance.core.conditions.nodes import DayIs
+from appliance.core.events import (
+    Advice,
+    Decision,
+    Effect,
+    Memory,
+    Notify,
+    Recommend,
+    Record,
+    Remember,
+    Repeat,
+    SendCommand,
+)
 from appliance.core.explain import inputs
+from appliance.core.guards import NoFault
 from appliance.core.guards.switches import HOUR_NS, MOST
 from appliance.core.hands import timed
 from appliance.core.profile import Appliance
 from appliance.core.rules import Conclusion, conclude
-from appliance.core.snapshot import Snapshot
+from appliance.core.snapshot import Other, Snapshot
 from appliance.core.state import ApplianceState, DeviceState
+from appliance.core.weighing import FREE, Weighed, weigh
 from appliance.core.windows import BIN_NS
+from appliance.errors import ProfileError
 
 WITHOUT_ANSWER = frozenset({Authority.LIFE_SAFETY, Authority.EQUIPMENT, Authority.MANUAL})
 """Only these command a device that reports, but has not said yet what it is doing."""
+ADVICE_NS = 3600 * SECOND
+"""A recommendation without an answer is taken back after an hour (assumed: the air of an hour ago is no reason any more)."""
+NEVER: Node = DayIs(())
+"""A condition that is never true."""
 
 
 def settle(
@@ -35,32 +55,37 @@ def settle(
     *,
     next_id: int,
     remembered: Memory,
+    others: Mapping[str, Other] = {},
     observe: bool = False,
 ) -> tuple[ApplianceState, int]:
     """Decide for one appliance; append what follows to `effects`; return its state and the next decision's id.
 
-    `remembered` is the memory that is journalled already: from before what a person or the device just said.
+    `remembered` is the memory that is journalled already: from before what a person or the device just said. `others` are
+    the appliances that it watches.
     """
-    override = state.memory.override
-    if override is not None and not overrides.in_force(override, now):
-        state = replace(state, memory=replace(state.memory, override=None))
-    around = snapshot(spec, state, now, zone)
-    conclusion = conclude(spec.rules, around)
-    memory = state.memory
-    if conclusion.holds != memory.holds or conclusion.true_since is not memory.true_since:
-        memory = replace(memory, holds=conclusion.holds, true_since=conclusion.true_since)
-        state = replace(state, memory=memory)
-    verdict, action = _weigh(spec, around, conclusion)
+    around = snapshot(spec, state, now, zone, others)
+    if state.memory.override is not None:
+        state, around = _overridden(spec, state, around)
+    conclusion = conclude((*spec.rules, *spec.instead) if spec.instead else spec.rules, around)
+    weighed = weigh(spec, around, conclusion)
+    verdict, action = weighed.verdict, weighed.action
     authority = Authority.FALLBACK if verdict.decided_by is None else verdict.decided_by.authority
 
-    sends = (
+    memory = _remembered(spec, state.memory, conclusion, weighed, around)
+    if memory is not state.memory or weighed.wants != state.wants:
+        if opened(memory) != opened(state.memory):
+            effects.append(Recommend(spec.id, opened(memory)))
+        state = replace(state, memory=memory, wants=weighed.wants)
+    state = _troubled(spec, state, around, verdict, effects)
+
+    sent = False
+    if (
         action is not None
         and not observe
         and (state.answered or not spec.actuator.waits or authority in WITHOUT_ANSWER)
-    )
-    state, sent = (
-        _command(spec, state, action, now, effects) if action is not None and sends else (state, False)
-    )
+        and entitled(spec, action, authority, around.current)
+    ):
+        state, sent = _command(spec, state, action, now, effects)
 
     rests_on = _rests_on(around)
     source = "nobody" if verdict.decided_by is None else verdict.decided_by.source
@@ -69,7 +94,7 @@ def settle(
         effects.append(Repeat(spec.id, last.id))
     else:
         because = "nobody may act on it" if verdict.decided_by is None else verdict.decided_by.because
-        voices = verdict.voices + tuple(_advice(spec, wish) for wish in conclusion.recommendations)
+        voices = verdict.voices + tuple(_advice(spec, wish) for wish in weighed.wishes)
         last = Decision(
             next_id, now, spec.id, action, because, authority, source, voices, inputs(around), sent
         )
@@ -78,6 +103,23 @@ def settle(
     if state.memory is not remembered:
         effects.append(Remember(spec.id, state.memory))
     return replace(state, last=last, rests_on=rests_on, wake_ns=_wake_ns(spec, state, around)), next_id
+
+
+def entitled(spec: Appliance, action: str, authority: Authority, current: int | None) -> bool:
+    """Return whether a voice of `authority` may make the appliance, now at `current`, do `action`.
+
+    The last look before a command leaves, whatever arbitration said: a mode is entered by a person alone; an action that
+    needs a person by a person, or life safety, unless the appliance is there already.
+    """
+    if action not in spec.ladder.actions:
+        return authority is Authority.MANUAL
+    index = spec.ladder.actions.index(action)
+    return index not in spec.needs_person or index == current or authority in FREE
+
+
+def opened(memory: Memory) -> tuple[Advice, ...]:
+    """Return what a person may still accept or dismiss."""
+    return tuple(one for one in memory.advice if not one.answered)
 
 
 def told(
@@ -99,46 +141,137 @@ def current_action(spec: Appliance, state: ApplianceState, now: Instant) -> str 
     return memory.reported
 
 
-def snapshot(spec: Appliance, state: ApplianceState, now: Instant, zone: tzinfo) -> Snapshot:
+def reports(spec: Appliance, state: ApplianceState) -> str | None:
+    """Return what the appliance says that it does, or None where nobody knows; one that never reports does what it was told."""
+    if not spec.actuator.reports:
+        return state.memory.commanded
+    return state.memory.reported if state.answered and state.available is not False else None
+
+
+def other(spec: Appliance, state: ApplianceState) -> Other:
+    """Return what others may know of this appliance."""
+    doing = reports(spec, state)
+    return Other(
+        doing,
+        doing == spec.ladder.actions[0],
+        state.last is not None and state.wants in (0, None) and state.last.action not in spec.ladder.modes,
+    )
+
+
+def snapshot(
+    spec: Appliance, state: ApplianceState, now: Instant, zone: tzinfo, others: Mapping[str, Other] = {}
+) -> Snapshot:
     """Return everything that a decision about this appliance may look at `now`."""
     action = current_action(spec, state, now)
     current = spec.ladder.actions.index(action) if action in spec.ladder.actions else None
-    return Snapshot(now, zone, spec.ladder, state.senses, state.learned, state.memory, current)
+    return Snapshot(
+        now,
+        zone,
+        spec.ladder,
+        state.senses,
+        state.learned,
+        state.memory,
+        current,
+        state.words,
+        others,
+        reports(spec, state),
+    )
 
 
-def _weigh(spec: Appliance, snapshot: Snapshot, conclusion: Conclusion) -> tuple[Verdict, str | None]:
-    """Return what the voices amount to, and the action by name; a mode that a person chose stands where nobody stronger acts."""
-    proposals: list[Proposal] = list(conclusion.proposals)
-    for guard in spec.guards:
-        demand = guard.propose(snapshot)
-        if demand is not None:
-            proposals.append(demand)
-    override = snapshot.memory.override
-    mode = None
-    if override is not None:
-        person = overrides.propose(override, spec.ladder, snapshot.zone)
-        if person is not None:
-            proposals.append(person)
-        else:
-            mode = override.action
-    if spec.may_act:
-        proposals.append(spec.fallback)
-    verdict = arbitrate(spec.ladder, proposals)
+def _overridden(spec: Appliance, state: ApplianceState, around: Snapshot) -> tuple[ApplianceState, Snapshot]:
+    """Return state and snapshot with the person's word as far as it still stands: its time runs, and its condition is not met."""
+    override = state.memory.override
+    if override is None:
+        return state, around
+    ended = not overrides.in_force(override, around.now)
+    if not ended and override.ends is not None:
+        if state.ends is None or state.ends[0] != override.ends:
+            try:
+                state = replace(state, ends=(override.ends, spec.ends.condition(override.ends)))
+            except ProfileError:
+                # The config changed under it: the channel is gone. It then ends by time.
+                state = replace(state, ends=(override.ends, NEVER))
+        ended = state.ends is not None and state.ends[1].truth(around) is True
+    # An action that a new config no longer has can't be held to.
+    ended = ended or override.action not in (*spec.ladder.actions, *spec.ladder.modes)
+    if not ended:
+        return state, around
+    memory = replace(state.memory, override=None)
+    return replace(state, memory=memory, ends=None), replace(around, memory=memory)
+
+
+def _remembered(
+    spec: Appliance, memory: Memory, conclusion: Conclusion, weighed: Weighed, around: Snapshot
+) -> Memory:
+    """Return the memory after the rules spoke; the very same where nothing changed."""
+    advice = _advised(spec, memory.advice, weighed, around) if memory.advice or weighed.wishes else ()
+    acknowledged = memory.acknowledged
+    if acknowledged:
+        acknowledged = tuple(rule for rule in acknowledged if rule in conclusion.holds)
     if (
-        override is not None
-        and mode is not None
-        and not any(wish.authority < Authority.MANUAL for wish in proposals)
+        conclusion.holds == memory.holds
+        and conclusion.true_since is memory.true_since
+        and advice == memory.advice
+        and acknowledged == memory.acknowledged
     ):
-        person = Proposal(
-            spec.ladder.rest,
-            spec.ladder.rest,
-            Authority.MANUAL,
-            f"person by {override.by}",
-            overrides.because(override, snapshot.zone),
-        )
-        voice = Voice(person.source, person.authority, mode, mode, person.because)
-        return Verdict(None, person, (voice, *verdict.voices)), mode
-    return verdict, None if verdict.action is None else spec.ladder.actions[verdict.action]
+        return memory
+    return replace(
+        memory,
+        holds=conclusion.holds,
+        true_since=conclusion.true_since,
+        advice=advice,
+        acknowledged=acknowledged,
+    )
+
+
+def _advised(
+    spec: Appliance, before: tuple[Advice, ...], weighed: Weighed, around: Snapshot
+) -> tuple[Advice, ...]:
+    """Return what is recommended now: a wish opens a piece of advice, its silence closes it, an hour without answer too."""
+    actions = spec.ladder.actions
+    known = {one.source: one for one in before}
+    kept: dict[str, Advice] = {}
+    standing = weighed.verdict.action
+    if standing is None:
+        standing = spec.ladder.rest if around.current is None else around.current
+    for wish in weighed.wishes:
+        action = actions[min(max(standing, wish.at_least), wish.at_most)]
+        one = known.get(wish.source)
+        left = None if one is None else one.until.since(around.now)
+        if action == actions[standing] and (one is None or not one.answered):
+            continue
+        if one is None or left is None:
+            until = around.now.plus(ADVICE_NS)
+            kept[wish.source] = Advice(wish.source, action, wish.because, around.now, until)
+        elif one.answered or left > 0:
+            kept[wish.source] = one if one.answered or one.action == action else replace(one, action=action)
+        else:
+            kept[wish.source] = replace(one, answered=True)
+    return tuple(kept.values())
+
+
+def _troubled(
+    spec: Appliance, state: ApplianceState, around: Snapshot, verdict: Verdict, effects: list[Effect]
+) -> ApplianceState:
+    """Tell people once of each alarm and each fault; return the state that knows which they were told."""
+    found = {
+        f"alarm: {voice.source}": voice.because
+        for voice in verdict.voices
+        if voice.authority is Authority.LIFE_SAFETY
+    }
+    for guard in spec.guards:
+        if not isinstance(guard, NoFault):
+            fault = guard.fault(around)
+            if fault is not None:
+                found[f"fault: guard {guard.name}"] = fault
+    if found.keys() == state.troubles:
+        return state
+    effects += [
+        Notify(spec.id, "error", f"{name}: {text}")
+        for name, text in found.items()
+        if name not in state.troubles
+    ]
+    return replace(state, troubles=frozenset(found))
 
 
 def _advice(spec: Appliance, wish: Proposal) -> Voice:
@@ -158,6 +291,7 @@ def _rests_on(snapshot: Snapshot) -> tuple[int, ...]:
         else:
             newest = sense.newest()
             stands.append(1 if newest is None else 2 + newest.quality)
+    stands += [0 if told.value(now) is not None else 1 for told in snapshot.words.values()]
     return (*stands, *(0 if said.value(now) is not None else 1 for said in snapshot.learned.values()))
 
 
@@ -185,13 +319,26 @@ def _command(
         else:
             tries = flight.tries + 1
     elif current_action(spec, state, now) == action and not state.resend:
-        return (state if flight is None else replace(state, flight=None)), False
+        if flight is not None:
+            state = replace(state, flight=None)
+        if spec.actuator.leases(action) and _lease_ends_ns(spec, state) <= now_ns:
+            # Told again only so that its own timer starts anew; a hand is still a hand.
+            effects.append(SendCommand(spec.id, spec.actuator.device, action, spec.actuator.command(action)))
+            return replace(state, leased_ns=now_ns), False
+        return state, False
     if tries == 1:
         before = current_action(spec, state, now)
         memory = replace(memory, commanded=action, commanded_at=now, switches=_switched(memory, now))
         memory = timed(spec, memory, before, action, now)
     effects.append(SendCommand(spec.id, spec.actuator.device, action, spec.actuator.command(action)))
-    return replace(state, memory=memory, flight=Flight(now_ns, tries, faulted), resend=False), True
+    leased_ns = now_ns if spec.actuator.leases(action) else None
+    flight = Flight(now_ns, tries, faulted)
+    return replace(state, memory=memory, flight=flight, leased_ns=leased_ns, resend=False), True
+
+
+def _lease_ends_ns(spec: Appliance, state: ApplianceState) -> int:
+    """Return when a lease is renewed: half of it before the device would switch itself off. None was given: at once."""
+    return 0 if state.leased_ns is None else state.leased_ns + (spec.actuator.lease_ns or 0) // 2
 
 
 def _switched(memory: Memory, now: Instant) -> tuple[Instant, ...]:
@@ -211,8 +358,12 @@ def _wake_ns(spec: Appliance, state: ApplianceState, snapshot: Snapshot) -> int:
     if since:
         timers = (timer for rule in spec.rules for timer in rule.timers)
         wakes += [since[timer.key].boottime_ns + timer.span_ns for timer in timers if timer.key in since]
-    if state.memory.override is not None:
-        wakes.append(overrides.ends_ns(state.memory.override, snapshot.now))
+    override = state.memory.override
+    if override is not None and (ends_ns := overrides.ends_ns(override, snapshot.now)) is not None:
+        wakes.append(ends_ns)
+    wakes += [now_ns + left for one in state.memory.advice if (left := one.until.since(snapshot.now))]
+    if state.leased_ns is not None:
+        wakes.append(_lease_ends_ns(spec, state))
     if state.flight is not None:
         wakes.append(state.flight.sent_ns + SETTLE_NS)
         wakes.append(state.flight.sent_ns + FAULT_RETRY_NS)
@@ -222,4 +373,6 @@ def _wake_ns(spec: Appliance, state: ApplianceState, snapshot: Snapshot) -> int:
             for heard in sense.sources.values()
             if heard.good_ns is not None
         ]
+    for told in state.words.values():
+        wakes += [said.heard_ns + told.channel.max_age_ns + 1 for said in told.sources.values()]
     return min(wake for wake in wakes if wake > now_ns)

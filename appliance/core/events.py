@@ -48,15 +48,35 @@ class Declared(msgspec.Struct, frozen=True, tag=True):
 
 
 class PersonSpoke(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """A person set an override (`action` given) or ended it (`action` None), through `by`: "http", "cli", "page".
+    """A person set an override (`action` given) or ended it (`action` None), through `by`: "http", "cli", "page", "mqtt".
 
-    `for_ns` is how long it shall hold; None takes the appliance's own default.
+    It ends after `for_ns`, or at `until`: a time of day as "07:00", or a condition in words; or, `open_ended`, when they say
+    so. Without any of these the appliance's own default holds.
     """
 
     appliance: str
     action: str | None
     by: str
     for_ns: int | None = None
+    until: str | None = None
+    open_ended: bool = False
+
+
+class AdviceAnswered(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """A person accepted, or dismissed, what the voice `source` recommends; with `source` None, all that is recommended."""
+
+    appliance: str
+    source: str | None
+    accepted: bool
+    by: str
+
+
+class AlarmAcknowledged(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """A person saw the alarm of the rule `rule`; with None, all alarms of the appliance."""
+
+    appliance: str
+    rule: str | None
+    by: str
 
 
 class LinkChanged(msgspec.Struct, frozen=True, gc=False, tag=True):
@@ -69,7 +89,17 @@ class Tick(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Time passed, and somebody wanted to know."""
 
 
-Event = ReadingArrived | StateReported | AvailabilityChanged | Declared | PersonSpoke | LinkChanged | Tick
+Event = (
+    ReadingArrived
+    | StateReported
+    | AvailabilityChanged
+    | Declared
+    | PersonSpoke
+    | AdviceAnswered
+    | AlarmAcknowledged
+    | LinkChanged
+    | Tick
+)
 
 # ---------------------------------------------------------------- what is decided and remembered
 
@@ -105,19 +135,40 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class Override(msgspec.Struct, frozen=True):
-    """A person's word: `action` (of the ladder, or a mode) from `since` to `until`, given through `by`."""
+    """A person's word: `action` (of the ladder, or a mode) from `since`, given through `by`.
+
+    It ends at `until`: by boot time, or, where `by_wall`, by the clock on the wall; earlier where the condition `ends` is
+    true. `until` None: only a person ends it.
+    """
 
     action: str
     by: str
     since: Instant
+    until: Instant | None
+    by_wall: bool = False
+    ends: str | None = None
+
+
+class Advice(msgspec.Struct, frozen=True):
+    """What the voice `source` recommends and may not do: a person accepts or dismisses `action` until `until`.
+
+    `answered`: dismissed, or expired; it is not said again before its voice has been silent.
+    """
+
+    source: str
+    action: str
+    because: str
+    since: Instant
     until: Instant
+    answered: bool = False
 
 
 class Memory(msgspec.Struct, frozen=True):
     """What one appliance must remember across a restart; everything else is heard again or rebuilt.
 
     `switches` are the instants of the last hour at which it was switched between actions by us; `started` and `stopped`
-    are when it last left, and last went to, the lowest action. `true_since` is keyed by rule.
+    are when it last left, and last went to, the lowest action. `true_since` is keyed by rule. `advice` is what a person
+    may still answer; `acknowledged` are the held rules whose alarm a person saw.
     """
 
     override: Override | None = None
@@ -130,6 +181,19 @@ class Memory(msgspec.Struct, frozen=True):
     switches: tuple[Instant, ...] = ()
     holds: tuple[str, ...] = ()
     true_since: Mapping[str, Instant] = {}
+    advice: tuple[Advice, ...] = ()
+    acknowledged: tuple[str, ...] = ()
+
+    def changed(self, now: Instant) -> int | None:
+        """Return the nanoseconds since it last changed: since the later of the last command and the last change that it
+        reported; None where neither happened in this boot.
+        """
+        ages = [
+            age
+            for at in (self.commanded_at, self.reported_at)
+            if at is not None and (age := now.since(at)) is not None
+        ]
+        return min(ages, default=None)
 
 
 # ---------------------------------------------------------------- effects: what can follow
@@ -149,6 +213,13 @@ class AskState(msgspec.Struct, frozen=True):
 
     device: str
     properties: tuple[str, ...]
+
+
+class Recommend(msgspec.Struct, frozen=True):
+    """Show `advice` to people, who may accept or dismiss it: all that is open for `appliance`, perhaps nothing any more."""
+
+    appliance: str
+    advice: tuple[Advice, ...]
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -188,4 +259,4 @@ class Notify(msgspec.Struct, frozen=True):
     text: str
 
 
-Effect = SendCommand | AskState | Record | Repeat | Remember | Keep | Notify
+Effect = SendCommand | AskState | Recommend | Record | Repeat | Remember | Keep | Notify

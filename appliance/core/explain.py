@@ -9,6 +9,7 @@ from appliance.core.events import Decision, Input
 from appliance.core.readings import Quality
 from appliance.core.senses import Learned, Sense
 from appliance.core.snapshot import Snapshot
+from appliance.core.words import Told
 
 _PLACE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
@@ -39,8 +40,24 @@ def inputs(snapshot: Snapshot) -> tuple[Input, ...]:
     """Return every channel as it is now: value, unit, age and quality."""
     return tuple(
         [_measured(name, sense, snapshot) for name, sense in snapshot.senses.items()]
+        + [_worded(name, told, snapshot) for name, told in snapshot.words.items()]
         + [_learned(name, said, snapshot) for name, said in snapshot.learned.items()]
     )
+
+
+def _worded(name: str, told: Told, snapshot: Snapshot) -> Input:
+    value = told.value(snapshot.now)
+    age = told.age_ns(snapshot.now)
+    age_s = None if age is None else round(age / 1e9, 3)
+    if value is not None:
+        return Input(name, value, None, age_s, "good")
+    newest = told.newest()
+    if newest is None:
+        return Input(name, None, None, None, "unknown", "nothing heard since boot")
+    if newest.word is None:
+        return Input(name, None, None, age_s, "uncertain", newest.reason)
+    stale = age is not None and age > told.channel.max_age_ns
+    return Input(name, None, None, age_s, "unknown", "stale" if stale else "not all sensors are heard")
 
 
 def _measured(name: str, sense: Sense, snapshot: Snapshot) -> Input:

@@ -1,17 +1,19 @@
 """Owns what people and devices do by themselves: reports, returns, and the hand at the switch.
 
 A hand is a settled appliance changing with no command of ours in flight; not an echo, a retained state, the late report of
-a superseded command, or a device, bridge or link coming back. Never in here: what is decided then.
+a superseded command, a lease that ran out, or a device, bridge or link coming back. Never in here: what is decided then.
 """
 
 from collections.abc import Sequence
+from datetime import tzinfo
 
 from msgspec.structs import replace
 
 from appliance.core import overrides
 from appliance.core.clock import Instant
-from appliance.core.commands import RETURN_NS
-from appliance.core.events import Memory, PersonSpoke
+from appliance.core.commands import RETURN_NS, SETTLE_NS
+from appliance.core.conditions import Acknowledged
+from appliance.core.events import AdviceAnswered, AlarmAcknowledged, Memory, Override, PersonSpoke
 from appliance.core.profile import Appliance
 from appliance.core.readings import Reading
 from appliance.core.state import ApplianceState
@@ -39,7 +41,7 @@ def reported(
     memory = timed(spec, replace(state.memory, reported=action, reported_at=now), before, action, now)
     flying = state.flight is not None and state.flight.flying(now.boottime_ns)
     returning = before is None or now.boottime_ns < state.quiet_until_ns
-    if flying or returning or action == memory.commanded:
+    if flying or returning or action == memory.commanded or _ran_out(spec, state, action, now):
         return replace(state, memory=memory)
     memory = replace(
         memory,
@@ -48,6 +50,16 @@ def reported(
         commanded_at=now,
     )
     return replace(state, memory=memory, flight=None)
+
+
+def _ran_out(spec: Appliance, state: ApplianceState, action: str, now: Instant) -> bool:
+    """Return whether the device went off because its lease did: nobody's hand."""
+    lease_ns = spec.actuator.lease_ns
+    return (
+        lease_ns is not None
+        and action == spec.ladder.actions[0]
+        and (state.leased_ns is None or now.boottime_ns - state.leased_ns >= lease_ns - SETTLE_NS)
+    )
 
 
 def timed(spec: Appliance, memory: Memory, before: str | None, after: str, now: Instant) -> Memory:
@@ -88,6 +100,7 @@ def link(
             state,
             answered=False,
             flight=None,
+            leased_ns=None,
             resend=not reports and state.memory.commanded is not None,
             quiet_until_ns=now.boottime_ns + RETURN_NS,
         ),
@@ -95,15 +108,57 @@ def link(
     )
 
 
-def spoken(spec: Appliance, state: ApplianceState, event: PersonSpoke, now: Instant) -> ApplianceState:
+def spoken(
+    spec: Appliance, state: ApplianceState, event: PersonSpoke, now: Instant, zone: tzinfo
+) -> ApplianceState:
     """Return the state after a person set an override, or ended it. What the device can't do changes nothing."""
     override = None
     if event.action is not None:
         if event.action not in spec.ladder.actions and event.action not in spec.ladder.modes:
             return state
         override = overrides.begin(
-            event.action, event.by, now, spec.hold_ns if event.for_ns is None else event.for_ns
+            event.action,
+            event.by,
+            now,
+            spec.hold_ns,
+            for_ns=event.for_ns,
+            until=event.until,
+            open_ended=event.open_ended,
+            zone=zone,
         )
+    return _overridden(state, override)
+
+
+def answered(spec: Appliance, state: ApplianceState, event: AdviceAnswered, now: Instant) -> ApplianceState:
+    """Return the state after a person accepted or dismissed what is recommended; what is not, changes nothing."""
+    advice = state.memory.advice
+    meant = [
+        one for one in advice if not one.answered and (event.source is None or one.source == event.source)
+    ]
+    if not meant:
+        return state
+    kept = tuple(replace(one, answered=True) if one in meant else one for one in advice)
+    state = replace(state, memory=replace(state.memory, advice=kept))
+    if not event.accepted:
+        return state
+    # Of several, the strongest stands first.
+    return _overridden(state, overrides.begin(meant[0].action, "advice", now, spec.hold_ns))
+
+
+def acknowledged(spec: Appliance, state: ApplianceState, event: AlarmAcknowledged) -> ApplianceState:
+    """Return the state after a person acknowledged alarms: those that sound now, and wait for it."""
+    waiting = [
+        rule.id
+        for rule in spec.rules
+        if rule.id in state.memory.holds
+        and event.rule in (None, rule.id)
+        and any(isinstance(node, Acknowledged) for node in rule.nodes())
+    ]
+    seen = tuple(dict.fromkeys((*state.memory.acknowledged, *waiting)))
+    return state if not waiting else replace(state, memory=replace(state.memory, acknowledged=seen))
+
+
+def _overridden(state: ApplianceState, override: Override | None) -> ApplianceState:
     # A person's word is tried anew, also on a device that would not obey.
     flight = None if state.flight is not None and state.flight.faulted else state.flight
     return replace(state, memory=replace(state.memory, override=override), flight=flight)

@@ -9,12 +9,15 @@ from typing import Any
 
 import msgspec
 
-from appliance.core.arbitration import Ladder, Proposal
+from appliance.core.arbitration import Authority, Ladder, Proposal
 from appliance.core.commands import Actuator
+from appliance.core.conditions import Node
 from appliance.core.guards import Guard
+from appliance.core.overrides import Ends
 from appliance.core.payloads.message import Scalar
 from appliance.core.readings import Channel
 from appliance.core.rules import Rule, Standing
+from appliance.core.words import WordChannel
 from appliance.errors import ProfileError
 
 MAX_RULES = 64
@@ -25,12 +28,15 @@ LEARNED_MAX_AGE_NS = 300 * 1_000_000_000
 
 
 class ChannelTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[channels.NAME]`: a measured one has a `quantity` (by default its name), a learned one a `model` and its `words`."""
+    """`[channels.NAME]`: a measured one has a `quantity` (by default its name), a learned one a `model` and its `words`; one
+    that a sensor says in words has `words` = word -> what the device says for it, the word of most concern first.
+    """
 
     quantity: str | None = None
     max_age: str | None = None
     model: str | None = None
-    words: tuple[str, ...] = ()
+    metric: str | None = None
+    words: tuple[str, ...] | dict[str, Scalar | tuple[Scalar, ...]] = ()
 
 
 class RuleTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,16 +54,56 @@ class RuleTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SpellingTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[commands.DIALECT.ACTION]`: `set` = property -> value; `seen` = metric -> value, or the values that all mean it."""
+    """`[commands.DIALECT.ACTION]`: `set` = property -> value; `seen` = metric -> value, or the values that all mean it;
+    `lease` = property -> the unit in which the device is told when to end it by itself.
+    """
 
     set: dict[str, Scalar]
     seen: dict[str, Scalar | tuple[Scalar, ...]] = {}
+    lease: dict[str, str] = {}
+
+
+class InsteadTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[[fallback.instead]]`: what is done instead of resting, while `when` is true and nobody asks for anything."""
+
+    when: str
+    exactly: str
+    because: str
 
 
 class FallbackTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[fallback]`: what is done when nobody asks for anything, and why."""
 
     because: str
+    instead: tuple[InsteadTable, ...] = ()
+
+
+class LeaseTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[lease]`: after which time the device ends what it was told, unless it is told again. `required`: for what must not run
+    when nobody watches.
+    """
+
+    span: str = msgspec.field(name="for")
+    required: bool = False
+
+
+class VoicesTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[voices]`: how far the voices of a kind may go, whatever the single rule says."""
+
+    rules: Standing = Standing.ACT
+    model: Standing = Standing.ACT
+
+
+class InvariantTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[[invariants]]`: what must hold of every decision while `when` does, but where an authority of `unless` settled it."""
+
+    id: str
+    when: str
+    because: str
+    at_least: str | None = None
+    at_most: str | None = None
+    exactly: str | None = None
+    unless: tuple[str, ...] = ()
 
 
 class ProfileTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,12 +122,19 @@ class ProfileTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     guards: dict[str, dict[str, Any]] = {}
     commands: dict[str, dict[str, SpellingTable]] = {}
     watts: dict[str, float] = {}
+    needs_person: tuple[str, ...] = ()
+    voices: VoicesTable = VoicesTable()
+    lease: LeaseTable | None = None
+    ends: dict[str, str] = {}
+    invariants: tuple[InvariantTable, ...] = ()
 
 
 class Binding(msgspec.Struct, frozen=True):
     """How one home uses a profile: the appliance's `id`, its `device`, and the sources (device, metric) of each channel.
 
-    `rules` change a RULE of the profile by its id (settings not given stay), or add one; `commands` replace spellings.
+    `rules` change a RULE of the profile by its id (settings not given stay), or add one; `commands` replace spellings;
+    `voices` lower what the profile allows; `without_lease` accepts a device that can't end what it was told by itself.
+    `excludes` are the groups that it belongs to: (name, the appliances that go first, those that come after).
     """
 
     id: str
@@ -91,12 +144,30 @@ class Binding(msgspec.Struct, frozen=True):
     channels: Mapping[str, tuple[tuple[str, str | None], ...]] = {}
     rules: Mapping[str, Mapping[str, Any]] = {}
     commands: Mapping[str, SpellingTable] = {}
+    voices: Mapping[str, str] = {}
+    without_lease: bool = False
+    excludes: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = ()
+
+
+class Invariant(msgspec.Struct, frozen=True):
+    """A claim about every decision: while `when` is true, the action lies within [`at_least`, `at_most`], indices into the
+    ladder, unless an authority of `unless` settled it.
+    """
+
+    id: str
+    when: Node
+    at_least: int
+    at_most: int
+    unless: frozenset[Authority]
+    because: str
 
 
 class Appliance(msgspec.Struct, frozen=True):
     """All that the controller knows of one appliance. Immutable; a changed config makes a new one.
 
     `sources` are (device, metric, channel); `models` are learned channel -> name of the bundle; `watts` by action.
+    `needs_person` are the actions, as indices, that only a person or life safety may enter; `watches` the other appliances
+    whose state a rule or guard looks at.
     """
 
     id: str
@@ -111,8 +182,14 @@ class Appliance(msgspec.Struct, frozen=True):
     rules: tuple[Rule, ...]
     guards: tuple[Guard, ...]
     fallback: Proposal
+    instead: tuple[Rule, ...]
     hold_ns: int
     watts: Mapping[str, float]
+    ends: Ends
+    worded: Mapping[str, WordChannel] = {}
+    needs_person: frozenset[int] = frozenset()
+    invariants: tuple[Invariant, ...] = ()
+    watches: frozenset[str] = frozenset()
 
     @property
     def may_act(self) -> bool:

@@ -11,8 +11,10 @@ from msgspec.structs import replace
 from appliance.core.clock import Instant
 from appliance.core.readings import Heard, Reading
 from appliance.core.senses import Sense
+from appliance.core.sensing import Routes
 from appliance.core.state import ApplianceState, State
 from appliance.core.windows import Window
+from appliance.core.words import Said, Told
 
 
 class PackedSense(msgspec.Struct, frozen=True, array_like=True):
@@ -24,7 +26,14 @@ class PackedSense(msgspec.Struct, frozen=True, array_like=True):
     window: Window
 
 
-_Packed = dict[str, dict[str, PackedSense]]
+class PackedAppliance(msgspec.Struct, frozen=True, array_like=True):
+    """What of an appliance's senses outlives the process; `words` are channel -> source -> what it said last."""
+
+    senses: dict[str, PackedSense]
+    words: dict[str, dict[str, Said]] = {}
+
+
+_Packed = dict[str, PackedAppliance]
 _DECODE = msgspec.msgpack.Decoder(_Packed).decode
 
 
@@ -43,39 +52,64 @@ def unpack(blob: bytes, state: State) -> State:
         return state
     appliances = {}
     for name, appliance in state.appliances.items():
-        kept = packed.get(name, {})
+        kept = packed.get(name, PackedAppliance({}))
         senses = {
             channel: Sense(sense.channel, found.sources, found.window)
-            if (found := _same(kept.get(channel), sense)) is not None
+            if (found := _same(kept.senses.get(channel), sense)) is not None
             else sense
             for channel, sense in appliance.senses.items()
         }
-        appliances[name] = replace(appliance, senses=senses)
+        words = {
+            channel: Told(told.channel, told.expects, _still(kept.words.get(channel, {}), told))
+            for channel, told in appliance.words.items()
+        }
+        appliances[name] = replace(appliance, senses=senses, words=words)
     return replace(state, appliances=appliances)
 
 
 def rehear(
     state: State,
-    routes: Mapping[tuple[str, str], tuple[tuple[str, str], ...]],
+    routes: Routes,
+    word_routes: Routes,
     heard: Iterable[tuple[Reading, Instant, bool]],
 ) -> State:
     """Return `state` after its senses heard `heard` (reading, when, retained) again, in order. Nothing is decided."""
     senses = {name: dict(appliance.senses) for name, appliance in state.appliances.items()}
+    words = {name: dict(appliance.words) for name, appliance in state.appliances.items()}
     for reading, at, retained in heard:
+        for name, channel in word_routes.get((reading.device, reading.metric), ()):
+            words[name][channel] = words[name][channel].hear(
+                f"{reading.device}:{reading.metric}", reading.value, at, retained=retained
+            )
         for name, channel in routes.get((reading.device, reading.metric), ()):
             senses[name][channel] = senses[name][channel].hear(
                 f"{reading.device}:{reading.metric}", reading, at, retained=retained, resent=False
             )
     appliances = {
-        name: replace(appliance, senses=senses[name]) for name, appliance in state.appliances.items()
+        name: replace(appliance, senses=senses[name], words=words[name])
+        for name, appliance in state.appliances.items()
     }
     return replace(state, appliances=appliances)
 
 
-def _packed(appliance: ApplianceState) -> dict[str, PackedSense]:
+def _packed(appliance: ApplianceState) -> PackedAppliance:
+    return PackedAppliance(
+        {
+            name: PackedSense(
+                sense.channel.quantity.name, sense.channel.max_age_ns, sense.sources, sense.window
+            )
+            for name, sense in appliance.senses.items()
+        },
+        {name: dict(told.sources) for name, told in appliance.words.items()},
+    )
+
+
+def _still(kept: Mapping[str, Said], told: Told) -> Mapping[str, Said]:
+    """Return what of `kept` is still a sensor of the channel, and still one of its words."""
     return {
-        name: PackedSense(sense.channel.quantity.name, sense.channel.max_age_ns, sense.sources, sense.window)
-        for name, sense in appliance.senses.items()
+        source: said
+        for source, said in kept.items()
+        if source in told.expects and (said.word is None or said.word in told.channel.words)
     }
 
 

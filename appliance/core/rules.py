@@ -3,7 +3,7 @@
 Never in here: who wins (arbitration), or how a condition is spelt (conditions).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
 import msgspec
@@ -43,6 +43,12 @@ class Rule(msgspec.Struct, frozen=True):
     learned: frozenset[str] = frozenset()
     standing: Standing = Standing.ACT
     timers: tuple[For, ...] = ()
+
+    def nodes(self) -> Iterator[Node]:
+        """Yield every condition of this rule, and those that they are made of."""
+        for whole in (self.when, self.until):
+            if whole is not None:
+                yield from whole.walk()
 
     def proposal(self, snapshot: Snapshot) -> Proposal:
         """Return what this rule wants, with the present values in its reason."""

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 
 from appliance.core.clock import Instant
 from appliance.core.commands import RETURN_NS
-from appliance.core.events import Keep, ReadingArrived
+from appliance.core.events import Keep, ReadingArrived, StateReported
 from appliance.core.senses import Sense
 from appliance.core.state import DeviceState, State
+from appliance.core.words import Told
 
+Routes = Mapping[tuple[str, str], tuple[tuple[str, str], ...]]
+"""(device, metric) -> the (appliance, channel) that it feeds."""
 MAX_DEVICES = 1024
 """Of so many devices what they said last is kept; only devices that feed a channel are."""
 
@@ -18,13 +21,13 @@ MAX_DEVICES = 1024
 class Fold:
     """The senses of a home while one wake-up's events are folded in. Reads the state, never alters it."""
 
-    def __init__(
-        self, routes: Mapping[tuple[str, str], tuple[tuple[str, str], ...]], state: State, now: Instant
-    ) -> None:
+    def __init__(self, routes: Routes, word_routes: Routes, state: State, now: Instant) -> None:
         self._routes = routes
+        self._word_routes = word_routes
         self._state = state
         self._now = now
         self.senses: dict[str, Mapping[str, Sense]] = {}
+        self.words: dict[str, Mapping[str, Told]] = {}
         self.devices: Mapping[str, DeviceState] = state.devices
         self.kept: list[Keep] = []
 
@@ -60,6 +63,18 @@ class Fold:
             heard = sense.sources[source]
             self.kept.append(Keep(reading, heard.quality, heard.reason, event.retained))
         return {appliance: frozenset(channels) for appliance, channels in concerned.items()}
+
+    def told(self, event: StateReported) -> dict[str, Mapping[str, Told]]:
+        """Fold what a sensor says in words in; return for each appliance that it concerns all its worded channels."""
+        concerned: dict[str, Mapping[str, Told]] = {}
+        for reading in event.states:
+            for appliance, channel in self._word_routes.get((event.device, reading.metric), ()):
+                words = self.words.get(appliance) or self._state.appliances[appliance].words
+                told = words[channel].hear(
+                    f"{event.device}:{reading.metric}", reading.value, self._now, retained=event.retained
+                )
+                self.words[appliance] = concerned[appliance] = {**words, channel: told}
+        return concerned
 
     def _resent(self, event: ReadingArrived) -> bool:
         """Return whether a bridge only repeated its cache: everything measured is unchanged, and the device's own stamp did

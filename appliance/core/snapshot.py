@@ -13,13 +13,25 @@ from appliance.core.clock import Instant
 from appliance.core.events import Memory
 from appliance.core.senses import Learned, Sense
 from appliance.core.windows import Window
+from appliance.core.words import Told
+
+
+class Other(msgspec.Struct, frozen=True, gc=False):
+    """Another appliance of the home: what it reports (None: nobody knows), whether that is its lowest action, and whether it
+    would be, if nobody stood in its way.
+    """
+
+    doing: str | None
+    off: bool
+    wants_off: bool
 
 
 class Snapshot(msgspec.Struct, frozen=True):
     """What is known of one appliance and its surroundings `now`.
 
     `current` is the index of the action that it is doing (the commanded one while a command is in flight, else the
-    reported one), None where it is in a mode or nobody knows.
+    reported one), None where it is in a mode or nobody knows. `reports` is what it reports; `others` are those appliances of the
+    home that a rule or guard of this one looks at.
     """
 
     now: Instant
@@ -29,6 +41,9 @@ class Snapshot(msgspec.Struct, frozen=True):
     learned: Mapping[str, Learned]
     memory: Memory
     current: int | None
+    words: Mapping[str, Told] = {}
+    others: Mapping[str, Other] = {}
+    reports: str | None = None
     suppose: bool = False
 
     def value(self, channel: str) -> float | str | None:
@@ -36,6 +51,9 @@ class Snapshot(msgspec.Struct, frozen=True):
         sense = self.senses.get(channel)
         if sense is not None:
             return sense.value(self.now)
+        told = self.words.get(channel)
+        if told is not None:
+            return told.value(self.now)
         said = self.learned.get(channel)
         if said is None:
             return None
@@ -46,6 +64,9 @@ class Snapshot(msgspec.Struct, frozen=True):
         sense = self.senses.get(channel)
         if sense is not None:
             return sense.age_ns(self.now)
+        told = self.words.get(channel)
+        if told is not None:
+            return told.age_ns(self.now)
         said = self.learned.get(channel)
         return None if said is None else self.now.since(said.at)
 
@@ -58,6 +79,21 @@ class Snapshot(msgspec.Struct, frozen=True):
         """Return the minutes since midnight in the home's zone."""
         local = self.now.local(self.zone)
         return local.hour * 60 + local.minute
+
+    def day_of_week(self) -> int:
+        """Return the day of the week in the home's zone, 0 for Monday."""
+        return self.now.local(self.zone).weekday()
+
+    def doing(self, appliance: str) -> str | None:
+        """Return what `appliance` reports ("" for this one), or None: unknown."""
+        if not appliance:
+            return self.reports
+        other = self.others.get(appliance)
+        return None if other is None else other.doing
+
+    def acknowledged(self, rule: str) -> bool:
+        """Return whether a person acknowledged what `rule` says since it began to."""
+        return rule in self.memory.acknowledged
 
     def true_since(self, key: str) -> int | None:
         """Return since which `boottime_ns` the inner condition of the `for` named `key` is true, or None."""

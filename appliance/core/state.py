@@ -8,9 +8,11 @@ from collections.abc import Mapping
 import msgspec
 
 from appliance.core.commands import Flight
+from appliance.core.conditions import Node
 from appliance.core.events import Decision, Memory
 from appliance.core.payloads.message import Scalar
 from appliance.core.senses import Learned, Sense
+from appliance.core.words import Told
 
 
 class DeviceState(msgspec.Struct, frozen=True, gc=False):
@@ -31,6 +33,7 @@ class ApplianceState(msgspec.Struct, frozen=True):
     senses: Mapping[str, Sense]
     learned: Mapping[str, Learned]
     memory: Memory
+    words: Mapping[str, Told] = {}
     states: Mapping[str, Scalar] = {}
     available: bool | None = None
     answered: bool = False
@@ -39,6 +42,10 @@ class ApplianceState(msgspec.Struct, frozen=True):
     quiet_until_ns: int = 0
     last: Decision | None = None
     rests_on: tuple[int, ...] = ()
+    leased_ns: int | None = None
+    ends: tuple[str, Node] | None = None
+    troubles: frozenset[str] = frozenset()
+    wants: int | None = None
     wake_ns: int = 0
 
 

@@ -14,6 +14,7 @@ from appliance.core.controller import Controller
 from appliance.core.events import Event, LinkChanged, Tick
 from appliance.core.intake import Intake
 from appliance.core.payloads.message import Message
+from appliance.daemon.hearing import Hearing
 from appliance.daemon.performing import Performer
 
 LONGEST_NAP_S = 5.0
@@ -24,10 +25,16 @@ class Control:
     """The control loop's state between turns, and its counters."""
 
     def __init__(
-        self, controller: Controller, intake: Intake, performer: Performer, clock: SystemClock
+        self,
+        controller: Controller,
+        intake: Intake,
+        performer: Performer,
+        clock: SystemClock,
+        hearing: Hearing,
     ) -> None:
         self.controller = controller
         self.intake = intake
+        self.hearing = hearing
         self.performer = performer
         self.clock = clock
         self.connected = False
@@ -39,7 +46,14 @@ class Control:
 
     def on_messages(self, messages: Sequence[Message], at: Instant) -> None:
         """Take one wake-up's messages, all stamped `at`."""
-        events = self.intake.events(messages)
+        if any(self.hearing.mine(message) for message in messages):
+            # Rare: what a person says keeps its place among what devices say.
+            events: list[Event] = []
+            for message in messages:
+                heard = self.hearing if self.hearing.mine(message) else None
+                events += self.intake.events([message]) if heard is None else heard.events([message], at)
+        else:
+            events = self.intake.events(messages)
         if events:
             self.turn(events, at)
 

@@ -18,6 +18,7 @@ from appliance.core.events import (
     Keep,
     LinkChanged,
     Notify,
+    Recommend,
     Record,
     Remember,
     Repeat,
@@ -80,6 +81,10 @@ class Performer:
                     observer(decision)
             case SendCommand():
                 self._send(effect)
+            case Recommend(appliance, advice):
+                self.counts["recommendations"] += 1
+                for one in advice:
+                    log.info("%s: %s recommends %s: %s", appliance, one.source, one.action, one.because)
             case Remember(appliance, memory):
                 self._store.remember(appliance, memory)
             case AskState(device, properties):

@@ -29,8 +29,11 @@ from appliance.core.restoring import pack, rehear, unpack
 from appliance.core.state import State
 from appliance.daemon import identity
 from appliance.daemon.control import Control
+from appliance.daemon.hearing import Hearing
 from appliance.daemon.models import load_models
+from appliance.daemon.people import People
 from appliance.daemon.performing import Performer
+from appliance.daemon.telling import Telling
 from appliance.daemon.views import Views
 from appliance.errors import ApplianceError, BrokerError, ConfigError, StoreError
 
@@ -98,23 +101,34 @@ async def run(
             lambda topic, payload: link.publish(topic, payload),  # noqa: PLW0108  the link is made later
             spoken,
             store,
-            home.reporters,
+            home.speakers,
         )
         performer.observers.extend(observers)
-        control = Control(Controller(home, state), Intake(Decoder(spoken)), performer, clock)
-        views = Views(control, store, missing, observe=observe)
+        people = People(home.appliances)
+        prefix = settings.mqtt.prefix
+        hearing = Hearing(prefix, people)
+        controller = Controller(home, state)
+        control = Control(controller, Intake(Decoder(spoken)), performer, clock, hearing)
+        views = Views(control, store, missing, people, observe=observe)
+        telling = Telling(
+            controller, store, prefix, lambda topic, payload: link.publish(topic, payload, retain=True)
+        )
         store.on_commit = views.on_commit
 
         def on_change(connected: bool, why: str) -> None:  # noqa: FBT001  the link's own callback shape
             views.vitals.why_no_link = why
             systemd.status("in control" if connected else f"no broker: {why}")
+            telling.again()
             control.on_link(connected)
 
         link = Link(
             _address(loaded, folder, broker),
             clock=clock,
-            subscriptions=[topic for dialect in spoken for topic in dialect.subscriptions()],
-            status_topic=f"{settings.mqtt.prefix}/status",
+            subscriptions=[
+                *(topic for dialect in spoken for topic in dialect.subscriptions()),
+                *hearing.subscriptions(),
+            ],
+            status_topic=f"{prefix}/status",
             deliver=control.on_messages,
             on_change=on_change,
             large_topics=(f"{settings.zigbee2mqtt.base}/bridge/devices",),
@@ -127,7 +141,7 @@ async def run(
             async with asyncio.TaskGroup() as group:
                 group.create_task(link.run(), name="link")
                 group.create_task(control.tick(systemd), name="tick")
-                group.create_task(_look_around(control, store, views, clock, broker), name="look")
+                group.create_task(_look_around(control, store, views, telling, clock, broker), name="look")
                 group.create_task(_serve(settings, folder, control, views, systemd, on_url), name="http")
                 await stop.wait()
                 systemd.stopping()
@@ -147,13 +161,19 @@ async def run(
 
 
 async def _look_around(
-    control: Control, store: Store, views: Views, clock: SystemClock, broker: ChildBroker | None
+    control: Control,
+    store: Store,
+    views: Views,
+    telling: Telling,
+    clock: SystemClock,
+    broker: ChildBroker | None,
 ) -> None:
     """Every second: tell listeners what changed; now and then keep the senses; end the process where a part of it died."""
     since = 0.0
     while True:
         await asyncio.sleep(LOOK_AROUND_S)
         views.tell_changes()
+        telling.changes()
         if not store.alive():
             raise StoreError(
                 "the store's writer has died",
@@ -257,6 +277,7 @@ def _senses_back(home: Home, state: State, store: Store, now: Instant) -> State:
     return rehear(
         state,
         home.routes,
+        home.word_routes,
         (
             (Reading(row.device, row.metric, row.value, row.unit), row.at, row.retained)
             for row in heard

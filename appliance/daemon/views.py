@@ -15,6 +15,7 @@ from appliance.adapters.http.feed import (
     Subscription,
 )
 from appliance.adapters.http.port import (
+    AlarmView,
     ApplianceView,
     DecisionFilter,
     DecisionView,
@@ -27,9 +28,11 @@ from appliance.adapters.http.port import (
     WhyView,
 )
 from appliance.adapters.store import Kept, Store
-from appliance.core import deciding, overrides
+from appliance.core import deciding
+from appliance.core.arbitration import Authority
 from appliance.core.clock import SECOND, Instant
-from appliance.core.events import PersonSpoke
+from appliance.core.conditions import Acknowledged
+from appliance.core.events import Memory
 from appliance.core.explain import inputs, lines, sentence
 from appliance.core.profile import Appliance
 from appliance.core.quantities import convert
@@ -37,6 +40,7 @@ from appliance.core.readings import Quality
 from appliance.core.snapshot import Snapshot
 from appliance.core.state import ApplianceState
 from appliance.daemon.control import Control
+from appliance.daemon.people import People
 from appliance.daemon.vitals import Vitals
 from appliance.errors import ConfigError, Malformed
 
@@ -47,9 +51,16 @@ class Views:
     """One home, as the HTTP interface asks for it. Lives on the control loop; the methods marked *thread* don't touch it."""
 
     def __init__(
-        self, control: Control, store: Store, missing_models: dict[str, str], *, observe: bool
+        self,
+        control: Control,
+        store: Store,
+        missing_models: dict[str, str],
+        people: People,
+        *,
+        observe: bool,
     ) -> None:
         self._control = control
+        self._people = people
         self._store = store
         self._loop = asyncio.get_running_loop()
         self._shown: dict[str, tuple[object, ...]] = {}
@@ -155,26 +166,62 @@ class Views:
         decision = self._control.controller.suppose(appliance, values, self._control.clock())
         return None if decision is None else DecisionView(decision, 1, decision.at, recorded=False)
 
-    async def override(self, appliance: str, action: str, for_s: int | None, by: str) -> OverrideView:
+    async def override(
+        self, appliance: str, action: str, for_s: int | None, by: str, *, until: str | None, open_ended: bool
+    ) -> OverrideView:
         """Let a person decide; return when that is committed, or known to stay unrecorded."""
-        if for_s is not None and not 0 < for_s * SECOND <= overrides.LONGEST_NS:
-            raise ConfigError(f"for_s = {for_s} is out of bounds", hint="give 1 second to 24 hours")
+        now = self._now()
+        for_ns = None if for_s is None else for_s * SECOND
         self._control.turn(
-            [PersonSpoke(appliance, action, by, None if for_s is None else for_s * SECOND)],
-            self._control.clock(),
+            [
+                self._people.override(
+                    appliance, action, by, now, for_ns=for_ns, until=until, open_ended=open_ended
+                )
+            ],
+            now,
         )
-        recorded = await self._committed()
         override = self._control.controller.state.appliances[appliance].memory.override
+        recorded = await self._committed()
         if override is None:
             raise ConfigError(
-                f"{appliance} has no action {action!r}", hint="choose one of its actions or modes"
+                f"{until!r} is so already: the override ended at once",
+                hint="choose another condition, or a time",
             )
         return OverrideView(override, recorded)
 
     async def clear_override(self, appliance: str, by: str) -> bool:
         """End a person's word. Return whether that is committed."""
-        self._control.turn([PersonSpoke(appliance, None, by)], self._control.clock())
+        now = self._now()
+        self._control.turn([self._people.hand_back(appliance, by, now)], now)
         return await self._committed()
+
+    async def answer_advice(self, appliance: str, source: str | None, *, accepted: bool, by: str) -> int:
+        """Accept or dismiss what is recommended; return how much of it that was."""
+        now = self._now()
+        event = self._people.answer(appliance, source, by, now, accepted=accepted)
+        before = deciding.opened(self._control.controller.state.appliances[appliance].memory)
+        meant = source if source is None or " " in source else f"rule {source}"
+        count = sum(1 for one in before if meant in (None, one.source))
+        if count:
+            self._control.turn([event], now)
+            await self._committed()
+        return count
+
+    async def acknowledge(self, appliance: str, rule: str | None, by: str) -> int:
+        """Acknowledge alarms; return how many."""
+        now = self._now()
+        before = self._control.controller.state.appliances[appliance].memory
+        named = None if rule is None else rule.removeprefix("rule ")
+        waiting = [
+            alarm
+            for alarm in self._alarms(self._control.controller.home.appliances[appliance], before)
+            if alarm.waits and not alarm.acknowledged and named in (None, alarm.rule)
+        ]
+        event = self._people.acknowledge(appliance, rule, by, now)
+        if waiting:
+            self._control.turn([event], now)
+            await self._committed()
+        return len(waiting)
 
     def health(self) -> HealthView:
         """Return how the whole is."""
@@ -201,7 +248,9 @@ class Views:
             return
         for spec in self._control.controller.home.appliances.values():
             view = self._appliance(spec)
-            key = (view.doing, view.commanded, view.available, view.fault, view.override)
+            key = (
+                view.doing, view.commanded, view.available, view.fault, view.override, view.advice, view.alarms
+            )  # fmt: skip
             if self._shown.get(spec.id) != key:
                 self._shown[spec.id] = key
                 self.feed.publish(ApplianceChanged(view))
@@ -258,6 +307,8 @@ class Views:
         fault = None
         if state.flight is not None and state.flight.faulted:
             fault = f"{spec.actuator.device} was told {memory.commanded} and reports {memory.reported or 'nothing'}"
+        around = self._snapshot(spec, state)
+        fault = fault or next((said for guard in spec.guards if (said := guard.fault(around))), None)
         recorded = self._store.health().reason is None
         return ApplianceView(
             id=spec.id,
@@ -274,7 +325,26 @@ class Views:
             fault=fault,
             override=None if memory.override is None else OverrideView(memory.override, recorded),
             decision=self._decision_view(state),
-            channels=inputs(self._snapshot(spec, state)),
+            channels=inputs(around),
+            advice=deciding.opened(memory),
+            alarms=self._alarms(spec, memory),
+            needs_person=tuple(spec.ladder.actions[index] for index in sorted(spec.needs_person)),
+            ends=tuple(spec.ends.named),
+        )
+
+    def _alarms(self, spec: Appliance, memory: Memory) -> tuple[AlarmView, ...]:
+        """Return the rules of life safety or equipment that speak now."""
+        last = self._control.controller.state.appliances[spec.id].last
+        speaking = {} if last is None else {voice.source: voice.because for voice in last.voices}
+        return tuple(
+            AlarmView(
+                rule.id,
+                speaking[f"rule {rule.id}"],
+                rule.id in memory.acknowledged,
+                any(isinstance(node, Acknowledged) for node in rule.nodes()),
+            )
+            for rule in spec.rules
+            if rule.authority < Authority.MANUAL and f"rule {rule.id}" in speaking
         )
 
     def _snapshot(self, spec: Appliance, state: ApplianceState) -> Snapshot:

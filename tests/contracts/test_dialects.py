@@ -47,8 +47,16 @@ def test_a_command_never_goes_to_a_topic_that_it_would_hear_as_a_reading(name) -
 
 def test_every_guard_has_a_plug_of_its_file_s_name() -> None:
     found = discover(guards, "GUARD")
-    assert set(found) == {"minimum_on", "minimum_off", "switches"}
+    assert set(found) == {
+        "dwell",
+        "exclusion",
+        "feedback",
+        "longest_run",
+        "minimum_off",
+        "minimum_on",
+        "switches",
+    }
     for name, module in found.items():
         assert module.GUARD.name == name
-        assert {"from_table", "propose", "wakes_ns"} <= set(dir(module.GUARD))
+        assert {"from_table", "propose", "fault", "wakes_ns"} <= set(dir(module.GUARD))
         assert Guard

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 import appliance
 from appliance.adapters.http import (
+    answers,
     appliances,
     decide,
     decisions,
@@ -60,6 +61,7 @@ def create_app(home: HomePort, *, token: str, allowed_hosts: Iterable[str] = ())
     for router in (
         appliances.router(home),
         overrides.router(home),
+        answers.router(home),
         decisions.router(home, threads),
         readings.router(home, threads),
         stream.router(home, streams, refusals),

@@ -10,10 +10,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from appliance.adapters.http.port import ApplianceView, DecisionView, OverrideView, WhyView
+from appliance.adapters.http.port import AlarmView, ApplianceView, DecisionView, OverrideView, WhyView
 from appliance.core.arbitration import Voice
 from appliance.core.clock import Instant
-from appliance.core.events import Input
+from appliance.core.events import Advice, Input
 
 AuthorityName = Literal[
     "LIFE_SAFETY",
@@ -160,7 +160,8 @@ class OverrideModel(AnswerModel):
     action: str
     by: str
     since: datetime
-    until: datetime
+    until: datetime | None = Field(description="The latest end; null: until they say otherwise")
+    ends: str | None = Field(description="The condition that ends it earlier, in words")
     recorded: bool = Field(
         description="Whether it is committed to disk; false: it does not outlive a restart"
     )
@@ -173,9 +174,45 @@ class OverrideModel(AnswerModel):
             action=held.action,
             by=held.by,
             since=when(held.since),
-            until=when(held.until),
+            until=None if held.until is None else when(held.until),
+            ends=held.ends,
             recorded=given.recorded,
         )
+
+
+class AdviceModel(AnswerModel):
+    """What a voice recommends and may not do: a person accepts it, or dismisses it."""
+
+    source: str = Field(description="The voice: what is accepted or dismissed by")
+    action: str
+    because: str
+    since: datetime
+    until: datetime = Field(description="When it is taken back, without an answer")
+
+    @classmethod
+    def of(cls, advice: Advice) -> "AdviceModel":
+        """Spell `advice`."""
+        return cls(
+            source=advice.source,
+            action=advice.action,
+            because=advice.because,
+            since=when(advice.since),
+            until=when(advice.until),
+        )
+
+
+class AlarmModel(AnswerModel):
+    """A rule that is about life or the device itself, and speaks."""
+
+    rule: str
+    because: str
+    acknowledged: bool = Field(description="Whether a person saw it")
+    waits: bool = Field(description="Whether it goes on until a person acknowledges it")
+
+    @classmethod
+    def of(cls, alarm: AlarmView) -> "AlarmModel":
+        """Spell `alarm`."""
+        return cls(rule=alarm.rule, because=alarm.because, acknowledged=alarm.acknowledged, waits=alarm.waits)
 
 
 class ApplianceModel(AnswerModel):
@@ -194,6 +231,10 @@ class ApplianceModel(AnswerModel):
     available: bool | None
     fault: str | None
     override: OverrideModel | None
+    advice: tuple[AdviceModel, ...] = Field(description="What is recommended and waits for a person")
+    alarms: tuple[AlarmModel, ...] = Field(description="What sounds now")
+    needs_person: tuple[str, ...] = Field(description="Actions that no rule and no model may enter")
+    ends: tuple[str, ...] = Field(description="Named conditions that an override may wait for")
     decision: DecisionModel | None
     channels: tuple[InputModel, ...] = Field(description="What its rules may look at, now")
 
@@ -214,6 +255,10 @@ class ApplianceModel(AnswerModel):
             available=given.available,
             fault=given.fault,
             override=None if given.override is None else OverrideModel.of(given.override),
+            advice=tuple(AdviceModel.of(advice) for advice in given.advice),
+            alarms=tuple(AlarmModel.of(alarm) for alarm in given.alarms),
+            needs_person=given.needs_person,
+            ends=given.ends,
             decision=None if given.decision is None else DecisionModel.of(given.decision),
             channels=tuple(InputModel.of(value) for value in given.channels),
         )

@@ -32,6 +32,13 @@ class OverrideWish(BodyModel):
     for_s: int | None = Field(
         default=None, ge=1, le=LONGEST_S, description="Seconds; null: the appliance's own default"
     )
+    until: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="A time of day, as 07:00; or a condition, as pm2_5 < 5, or the name of one",
+    )
+    open_ended: bool = Field(default=False, description="Until a person says otherwise")
     by: Literal["http", "page", "cli"] = Field(default="http", description="Through what the person speaks")
 
 
@@ -60,7 +67,10 @@ def router(home: HomePort) -> APIRouter:
                 "The appliance has no such action.",
                 hint="It has " + ", ".join((*view.actions, *view.modes)) + ".",
             )
-        return OverrideModel.of(await home.override(appliance, wish.action, wish.for_s, wish.by)).response()
+        set_to = await home.override(
+            appliance, wish.action, wish.for_s, wish.by, until=wish.until, open_ended=wish.open_ended
+        )
+        return OverrideModel.of(set_to).response()
 
     @routes.delete("/{appliance}/override", response_model=Cleared)
     async def clear_override(appliance: str) -> Response:

@@ -10,7 +10,7 @@ import msgspec
 
 from appliance.adapters.http.feed import Subscription
 from appliance.core.clock import Instant
-from appliance.core.events import Decision, Input, Override
+from appliance.core.events import Advice, Decision, Input, Override
 
 
 class DecisionView(msgspec.Struct, frozen=True):
@@ -33,13 +33,23 @@ class OverrideView(msgspec.Struct, frozen=True):
     recorded: bool
 
 
+class AlarmView(msgspec.Struct, frozen=True):
+    """A rule of life safety or equipment that speaks. `waits`: it goes on until a person acknowledges it."""
+
+    rule: str
+    because: str
+    acknowledged: bool
+    waits: bool
+
+
 class ApplianceView(msgspec.Struct, frozen=True):
     """One appliance as it stands now.
 
     `actions` are its ladder, weakest first, `rest` and `safe` are among them; `modes` are off the ladder.
     `doing` is what it reports, `commanded` what it was last told; None where nothing was heard or said.
     `available` is None where nobody told. `fault` is a sentence, or None. `channels` are what its rules may
-    look at, as of now.
+    look at, as of now. `advice` waits for a person's answer; `alarms` sound now; `needs_person` are actions that only
+    a person enters; `ends` are named conditions that an override may wait for.
     """
 
     id: str
@@ -57,6 +67,10 @@ class ApplianceView(msgspec.Struct, frozen=True):
     override: OverrideView | None
     decision: DecisionView | None
     channels: tuple[Input, ...]
+    advice: tuple[Advice, ...] = ()
+    alarms: tuple[AlarmView, ...] = ()
+    needs_person: tuple[str, ...] = ()
+    ends: tuple[str, ...] = ()
 
 
 class WhyView(msgspec.Struct, frozen=True):
@@ -191,12 +205,26 @@ class HomePort(Protocol):
         """
         ...
 
-    async def override(self, appliance: str, action: str, for_s: int | None, by: str) -> OverrideView:
+    async def override(
+        self, appliance: str, action: str, for_s: int | None, by: str, *, until: str | None, open_ended: bool
+    ) -> OverrideView:
         """*loop*: let a person decide; return when that is committed, or is known to stay unrecorded.
 
-        `appliance` and `action` exist. `for_s` None takes the appliance's own default. Where the action is
-        out of bounds, raises ConfigError.
+        `appliance` and `action` exist. It ends after `for_s` seconds, or at `until`: a time of day, or a condition in words;
+        or, `open_ended`, when they say so; without any of these by the appliance's own default.
+
+        Raises:
+            ConfigError: something of it is out of bounds, or understood by nobody.
+            TooManyWords: people said more than anybody can mean.
         """
+        ...
+
+    async def answer_advice(self, appliance: str, source: str | None, *, accepted: bool, by: str) -> int:
+        """*loop*: accept or dismiss what `source` recommends (None: all); return how much that was. Committed then."""
+        ...
+
+    async def acknowledge(self, appliance: str, rule: str | None, by: str) -> int:
+        """*loop*: acknowledge the alarm of `rule` (None: all); return how many that were. Committed then."""
         ...
 
     async def clear_override(self, appliance: str, by: str) -> bool:

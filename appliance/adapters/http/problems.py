@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from appliance.adapters.http.headers import COMMON
-from appliance.errors import ApplianceError, ConfigError, LinkError, PayloadError
+from appliance.errors import ApplianceError, ConfigError, LinkError, PayloadError, TooManyWords
 
 MAX_FAULTS = 16
 """So many faults of one request are told, no more."""
@@ -139,6 +139,8 @@ async def _on_ours(_: Request, raised: Exception) -> Response:
         raise raised
     if isinstance(raised, PayloadError | ConfigError):
         return problem(422, "not-possible", raised.message, hint=raised.hint)
+    if isinstance(raised, TooManyWords):
+        return problem(429, "too-often", raised.message, hint=raised.hint, headers={"retry-after": "60"})
     if isinstance(raised, LinkError):
         return problem(503, "unavailable", raised.message, hint=raised.hint, headers={"retry-after": "5"})
     return problem(500, "failed", raised.message, hint=raised.hint)

@@ -1,6 +1,18 @@
 """The words of a rule: text -> condition tree -> True | False | unknown."""
 
-from appliance.core.conditions.nodes import For, Node, Surroundings, Truth
-from appliance.core.conditions.parser import Vocabulary, duration_ns, parse
+from appliance.core.conditions.nodes import Acknowledged, Doing, DoingUnknown, For, Node, Surroundings, Truth
+from appliance.core.conditions.parser import RESERVED, Vocabulary, duration_ns, parse
 
-__all__ = ["For", "Node", "Surroundings", "Truth", "Vocabulary", "duration_ns", "parse"]
+__all__ = [
+    "RESERVED",
+    "Acknowledged",
+    "Doing",
+    "DoingUnknown",
+    "For",
+    "Node",
+    "Surroundings",
+    "Truth",
+    "Vocabulary",
+    "duration_ns",
+    "parse",
+]

@@ -37,6 +37,15 @@ class Surroundings(Protocol):
     def minute_of_day(self) -> int:
         """Return the minutes since midnight in the home's zone."""
 
+    def day_of_week(self) -> int:
+        """Return the day of the week in the home's zone, 0 for Monday."""
+
+    def doing(self, appliance: str) -> str | None:
+        """Return the action or mode that `appliance` reports ("" for one's own), or None: unknown."""
+
+    def acknowledged(self, rule: str) -> bool:
+        """Return whether a person acknowledged what `rule` says since it began to."""
+
     def true_since(self, key: str) -> int | None:
         """Return since which `boottime_ns` the inner condition of the `for` named `key` is true, or None."""
 
@@ -152,6 +161,44 @@ class Between(Node, frozen=True):
         if self.start <= self.end:
             return self.start <= minute < self.end
         return minute >= self.start or minute < self.end
+
+
+class DayIs(Node, frozen=True):
+    """`day is monday`: one of `days`, 0 for Monday, in the home's zone."""
+
+    days: tuple[int, ...]
+
+    def truth(self, around: Surroundings) -> Truth:
+        return around.day_of_week() in self.days
+
+
+class Doing(Node, frozen=True):
+    """`state is high`, `state of heater is off`: what an appliance reports; `appliance` "" is one's own."""
+
+    appliance: str
+    action: str
+
+    def truth(self, around: Surroundings) -> Truth:
+        action = around.doing(self.appliance)
+        return None if action is None else action == self.action
+
+
+class DoingUnknown(Node, frozen=True):
+    """`state of heater is unknown`: never itself unknown."""
+
+    appliance: str
+
+    def truth(self, around: Surroundings) -> Truth:
+        return around.doing(self.appliance) is None
+
+
+class Acknowledged(Node, frozen=True):
+    """`acknowledged`: a person saw what `rule` says, since it began to."""
+
+    rule: str
+
+    def truth(self, around: Surroundings) -> Truth:
+        return around.acknowledged(self.rule)
 
 
 class Not(Node, frozen=True):

@@ -10,6 +10,9 @@ A recursive descent over one short text. Never in here: `eval`, or what a condit
     comparison := term (">" | ">=" | "<" | "<=") number [unit] ["per" "min"]
                 | channel "is" ["not"] ("unknown" | word)
                 | "time" "is" ["not"] "between" HH:MM "and" HH:MM
+                | "day" "is" ["not"] ("monday" | … | "sunday" | "workday" | "weekend")
+                | "state" ["of" appliance] "is" ["not"] ("unknown" | action)
+                | "acknowledged"                             only where an alarm ends
     term := channel | "age" "(" channel ")" | ("mean" | "min" | "max") "(" channel "," duration ")"
           | ("rising" | "falling") "(" channel ")"             per minute, over the last 5 min
     duration := number ("s" | "min" | "h")
@@ -23,11 +26,15 @@ import msgspec
 from appliance.core.clock import SECOND
 from appliance.core.conditions.nodes import (
     COMPARE,
+    Acknowledged,
     And,
     Between,
     Compare,
     CompareAge,
     CompareWindow,
+    DayIs,
+    Doing,
+    DoingUnknown,
     For,
     Is,
     IsUnknown,
@@ -46,27 +53,57 @@ SLOPE_SPAN_NS = 300 * SECOND
 """Over which `rising` and `falling` are measured: ten bins, so that one noisy bin does not make a trend (assumed)."""
 
 _UNITS_OF_TIME = {"s": SECOND, "min": 60 * SECOND, "h": 3600 * SECOND}
+_WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+DAYS: dict[str, tuple[int, ...]] = {
+    **{name: (number,) for number, name in enumerate(_WEEK)},
+    "workday": (0, 1, 2, 3, 4),
+    "weekend": (5, 6),
+}
+"""What `day is` may be followed by; holidays are no days of the week."""
+RESERVED = frozenset(
+    {
+        "time",
+        "day",
+        "state",
+        "acknowledged",
+        "age",
+        "unknown",
+        "and",
+        "or",
+        "not",
+        "for",
+        "is",
+        "min",
+        "max",
+        "mean",
+    }
+)
+"""Words of the language, which name no channel."""
 
 
 class Vocabulary(msgspec.Struct, frozen=True):
-    """What may be spoken of: a quantity for each measured channel, the words for each other one."""
+    """What may be spoken of: a quantity for each measured channel, the words for each other one; the actions and modes of the
+    appliance itself, which is called "", and of the others of the home.
+    """
 
     measured: Mapping[str, Quantity]
     worded: Mapping[str, tuple[str, ...]] = {}
+    actions: Mapping[str, tuple[str, ...]] = {}
 
 
-def parse(text: str, vocabulary: Vocabulary, *, where: str) -> Node:
+def parse(text: str, vocabulary: Vocabulary, *, where: str, alarm: str | None = None) -> Node:
     """Return the tree of `text`.
 
     Args:
         text: one condition.
         vocabulary: the channels and words that it may use.
         where: names the place in errors, and is the prefix of the keys of `for`, as "rule clean_air, when".
+        alarm: the rule whose end this is, where a person may end it by an acknowledgement.
 
     Raises:
         ProfileError: with the column, a caret under the place, and the remedy.
     """
-    return _Parser(text, vocabulary, where).whole()
+    return _Parser(text, vocabulary, where, alarm).whole()
 
 
 def duration_ns(text: str, *, where: str) -> int:
@@ -91,10 +128,11 @@ _TOKEN = re.compile(
 class _Parser:
     """Recursive descent over one line of text; keeps where it is, and nothing else."""
 
-    def __init__(self, text: str, vocabulary: Vocabulary, where: str) -> None:
+    def __init__(self, text: str, vocabulary: Vocabulary, where: str, alarm: str | None) -> None:
         self.text = text
         self.vocabulary = vocabulary
         self.where = where
+        self.alarm = alarm
         self.tokens: list[tuple[str, str, int]] = []
         self.position = 0
         self.depth = 0
@@ -199,6 +237,18 @@ class _Parser:
             raise self.error("a condition is missing here", "write a channel, as pm2_5 > 12", column)
         if word == "time":
             return self.time()
+        if word == "day":
+            return self.day()
+        if word == "state":
+            return self.state()
+        if word == "acknowledged":
+            if self.alarm is None:
+                raise self.error(
+                    "nothing can be acknowledged here",
+                    "only the `until` of a LIFE_SAFETY or EQUIPMENT rule may wait for a person",
+                    column,
+                )
+            return Acknowledged(self.alarm)
         if word == "age" and self.accept("("):
             channel = self.channel()
             self.expect(")", "close the bracket")
@@ -256,6 +306,34 @@ class _Parser:
         start = self.clock()
         self.expect("and", "write: time is between 22:00 and 07:00")
         node = Between(start, self.clock())
+        return Not(node) if negated else node
+
+    def day(self) -> Node:
+        self.expect("is", "write: day is saturday")
+        negated = self.accept("not")
+        _, word, column = self.take()
+        if word not in DAYS:
+            raise self.error(f"{word!r} is no day", f"write one of {', '.join(DAYS)}", column)
+        node = DayIs(DAYS[word])
+        return Not(node) if negated else node
+
+    def state(self) -> Node:
+        name = ""
+        if self.accept("of"):
+            _, name, column = self.take()
+            if not name or name not in self.vocabulary.actions:
+                others = ", ".join(other for other in self.vocabulary.actions if other) or "none"
+                raise self.error(f"there is no appliance {name!r}", f"the others here are: {others}", column)
+        self.expect("is", "write: state is off, or: state of heater is off")
+        negated = self.accept("not")
+        _, word, column = self.take()
+        actions = self.vocabulary.actions.get(name, ())
+        if word == "unknown":
+            node: Node = DoingUnknown(name)
+        elif word in actions:
+            node = Doing(name, word)
+        else:
+            raise self.error(f"it never does {word!r}", f"it can be: {', '.join(actions)}, unknown", column)
         return Not(node) if negated else node
 
     def clock(self) -> int:

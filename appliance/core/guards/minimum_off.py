@@ -10,12 +10,13 @@ import msgspec
 
 from appliance.core.arbitration import Authority, Ladder, Proposal
 from appliance.core.conditions import duration_ns
-from appliance.core.guards import span_text
+from appliance.core.guards import NoFault, spans
+from appliance.core.quantities import Quantity
 from appliance.core.snapshot import Snapshot
 from appliance.errors import ProfileError
 
 
-class MinimumOff(msgspec.Struct, frozen=True):
+class MinimumOff(msgspec.Struct, NoFault, frozen=True):
     """`[guards.minimum_off] for = "1 min"`."""
 
     name: ClassVar[str] = "minimum_off"
@@ -23,14 +24,17 @@ class MinimumOff(msgspec.Struct, frozen=True):
     text: str
 
     @classmethod
-    def from_table(cls, table: Mapping[str, object], ladder: Ladder, *, where: str) -> Self:
+    def from_table(
+        cls, table: Mapping[str, object], ladder: Ladder, measured: Mapping[str, Quantity], *, where: str
+    ) -> Self:
         """Return the guard. Raises ProfileError where `safe` isn't off, since it would then keep people from safety."""
         if ladder.safe != 0:
             raise ProfileError(
                 f"{where}: a minimum time off keeps {ladder.actions[ladder.safe]!r}, the safe action, from being taken",
                 hint="remove this guard, or set safe to the lowest action",
             )
-        text = span_text(table, where)
+        del measured
+        (text,) = spans(table, where, "for")
         return cls(duration_ns(text, where=where), text)
 
     def propose(self, snapshot: Snapshot) -> Proposal | None:

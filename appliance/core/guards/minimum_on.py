@@ -10,11 +10,12 @@ import msgspec
 
 from appliance.core.arbitration import Authority, Ladder, Proposal
 from appliance.core.conditions import duration_ns
-from appliance.core.guards import span_text
+from appliance.core.guards import NoFault, spans
+from appliance.core.quantities import Quantity
 from appliance.core.snapshot import Snapshot
 
 
-class MinimumOn(msgspec.Struct, frozen=True):
+class MinimumOn(msgspec.Struct, NoFault, frozen=True):
     """`[guards.minimum_on] for = "3 min"`."""
 
     name: ClassVar[str] = "minimum_on"
@@ -23,9 +24,12 @@ class MinimumOn(msgspec.Struct, frozen=True):
     top: int
 
     @classmethod
-    def from_table(cls, table: Mapping[str, object], ladder: Ladder, *, where: str) -> Self:
+    def from_table(
+        cls, table: Mapping[str, object], ladder: Ladder, measured: Mapping[str, Quantity], *, where: str
+    ) -> Self:
         """Return the guard."""
-        text = span_text(table, where)
+        del measured
+        (text,) = spans(table, where, "for")
         return cls(duration_ns(text, where=where), text, ladder.top)
 
     def propose(self, snapshot: Snapshot) -> Proposal | None:

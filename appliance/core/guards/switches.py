@@ -10,6 +10,8 @@ import msgspec
 
 from appliance.core.arbitration import Authority, Ladder, Proposal
 from appliance.core.clock import SECOND
+from appliance.core.guards import NoFault
+from appliance.core.quantities import Quantity
 from appliance.core.snapshot import Snapshot
 from appliance.errors import ProfileError
 
@@ -18,16 +20,18 @@ MOST = 60
 """The highest limit, and so the most switches that are remembered: more than one a minute is no limit."""
 
 
-class Switches(msgspec.Struct, frozen=True):
+class Switches(msgspec.Struct, NoFault, frozen=True):
     """`[guards.switches] per_hour = 12`."""
 
     name: ClassVar[str] = "switches"
     per_hour: int
 
     @classmethod
-    def from_table(cls, table: Mapping[str, object], ladder: Ladder, *, where: str) -> Self:
+    def from_table(
+        cls, table: Mapping[str, object], ladder: Ladder, measured: Mapping[str, Quantity], *, where: str
+    ) -> Self:
         """Return the guard. Raises ProfileError where `per_hour` is no whole number from 1 to 60."""
-        del ladder
+        del ladder, measured
         per_hour = table.get("per_hour")
         if set(table) != {"per_hour"} or type(per_hour) is not int or not 1 <= per_hour <= MOST:
             raise ProfileError(

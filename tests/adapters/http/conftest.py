@@ -11,6 +11,7 @@ import pytest
 from appliance.adapters.http.app import create_app
 from appliance.adapters.http.feed import ApplianceChanged, DecisionMade, Feed, ReadingSeen, Subscription
 from appliance.adapters.http.port import (
+    AlarmView,
     ApplianceView,
     DecisionFilter,
     DecisionView,
@@ -27,7 +28,7 @@ from appliance.adapters.http.protocol import Limits
 from appliance.adapters.http.server import Server, serve
 from appliance.core.arbitration import Authority, Ladder, Proposal, arbitrate
 from appliance.core.clock import SECOND, Instant
-from appliance.core.events import Decision, Input, Override
+from appliance.core.events import Advice, Decision, Input, Override
 from appliance.errors import Malformed, StoreError
 
 TOKEN = "t0ken-of-this-home-0123456789"
@@ -59,7 +60,9 @@ class SmallHome:
         self.status = HealthView(
             "ok", True, "0.1.0", 0.0, now(), (PartView("broker", "ok"), PartView("store", "ok"))
         )
-        self.spoken: list[tuple[str, int | None, str]] = []
+        self.spoken: list[tuple[str, int | str | None, str]] = []
+        self.advice: tuple[Advice, ...] = ()
+        self.alarms: tuple[AlarmView, ...] = ()
 
     # -- what happens
 
@@ -148,6 +151,10 @@ class SmallHome:
             override=None if self.held is None else OverrideView(self.held, self.disk),
             decision=self.history[-1] if self.history else None,
             channels=tuple(self.inputs.values()),
+            advice=self.advice,
+            alarms=self.alarms,
+            needs_person=("turbo",),
+            ends=("the air is clean",),
         )
 
     def appliances(self) -> Sequence[ApplianceView]:
@@ -204,11 +211,14 @@ class SmallHome:
         at = now()
         return DecisionView(self._made(at, inputs, self.held), 1, at, False)
 
-    async def override(self, appliance: str, action: str, for_s: int | None, by: str) -> OverrideView:
+    async def override(
+        self, appliance: str, action: str, for_s: int | None, by: str, *, until: str | None, open_ended: bool
+    ) -> OverrideView:
         assert appliance == "purifier"
         self.spoken.append((action, for_s, by))
         at = now()
-        self.held = Override(action, by, at, at.plus((for_s or 7200) * SECOND))
+        end = None if open_ended else at.plus((for_s or 7200) * SECOND)
+        self.held = Override(action, by, at, end, ends=until)
         await asyncio.sleep(0)
         self._decide(at)
         return OverrideView(self.held, self.disk)
@@ -217,6 +227,18 @@ class SmallHome:
         self.held = None
         self._decide(now())
         return self.disk
+
+    async def answer_advice(self, appliance: str, source: str | None, *, accepted: bool, by: str) -> int:
+        assert appliance == "purifier"
+        self.spoken.append(("accept" if accepted else "dismiss", source, by))
+        count, self.advice = len(self.advice), ()
+        return count
+
+    async def acknowledge(self, appliance: str, rule: str | None, by: str) -> int:
+        assert appliance == "purifier"
+        self.spoken.append(("acknowledge", rule, by))
+        count, self.alarms = len(self.alarms), ()
+        return count
 
     def health(self) -> HealthView:
         return msgspec.structs.replace(self.status, uptime_s=time.monotonic() - self.started, now=now())

@@ -1,0 +1,116 @@
+"""Owns what people say, through whichever door: looked at, bounded, and turned into events.
+
+Never in here: what their word does to a decision, or how a door spells it.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+
+from appliance.core import overrides
+from appliance.core.clock import SECOND, Instant
+from appliance.core.events import AdviceAnswered, AlarmAcknowledged, Event, PersonSpoke
+from appliance.core.profile import Appliance
+from appliance.errors import ConfigError, ProfileError, TooManyWords
+
+MAX_WORDS = 30
+"""Words for one appliance within a minute: more than a person can mean; a loop of somebody's automation can say."""
+MINUTE_NS = 60 * SECOND
+
+
+class People:
+    """What people may say to the appliances of one home. Not safe for threads."""
+
+    def __init__(self, appliances: Mapping[str, Appliance]) -> None:
+        self.appliances = appliances
+        self.refused = 0
+        self._said: dict[str, deque[int]] = {}
+
+    def override(
+        self,
+        appliance: str,
+        action: str,
+        by: str,
+        now: Instant,
+        *,
+        for_ns: int | None = None,
+        until: str | None = None,
+        open_ended: bool = False,
+    ) -> Event:
+        """Return the event of a person's word.
+
+        Raises:
+            ConfigError: the appliance, its action, or the end is none that there is.
+            TooManyWords: more was said within a minute than anybody can mean.
+        """
+        spec = self._known(appliance)
+        if action not in (*spec.ladder.actions, *spec.ladder.modes):
+            raise self._refused(
+                f"{appliance} has no action {action!r}",
+                f"it has {', '.join((*spec.ladder.actions, *spec.ladder.modes))}",
+            )
+        if sum((for_ns is not None, until is not None, open_ended)) > 1:
+            raise self._refused("more than one end is given", "say for how long, or until when, or neither")
+        if for_ns is not None and not SECOND <= for_ns <= overrides.LONGEST_NS:
+            raise self._refused(
+                f"{for_ns / SECOND:g} s is out of bounds", "give 1 second to 24 hours, or no end at all"
+            )
+        if until is not None:
+            self._understood(spec, until)
+        self._count(appliance, now)
+        return PersonSpoke(appliance, action, by, for_ns, until, open_ended)
+
+    def hand_back(self, appliance: str, by: str, now: Instant) -> Event:
+        """Return the event that ends a person's word. Raises as `override` does."""
+        self._known(appliance)
+        self._count(appliance, now)
+        return PersonSpoke(appliance, None, by)
+
+    def answer(self, appliance: str, source: str | None, by: str, now: Instant, *, accepted: bool) -> Event:
+        """Return the event that accepts or dismisses what `source` (a voice, or a rule's id) recommends. Raises as above."""
+        self._known(appliance)
+        self._count(appliance, now)
+        named = source if source is None or " " in source else f"rule {source}"
+        return AdviceAnswered(appliance, named, accepted, by)
+
+    def acknowledge(self, appliance: str, rule: str | None, by: str, now: Instant) -> Event:
+        """Return the event that acknowledges an alarm. Raises as above, and where there is no such rule."""
+        spec = self._known(appliance)
+        named = None if rule is None else rule.removeprefix("rule ")
+        if named is not None and named not in {one.id for one in spec.rules}:
+            raise self._refused(
+                f"{appliance} has no rule {named!r}", f"it has {', '.join(one.id for one in spec.rules)}"
+            )
+        self._count(appliance, now)
+        return AlarmAcknowledged(appliance, named, by)
+
+    def _known(self, appliance: str) -> Appliance:
+        spec = self.appliances.get(appliance)
+        if spec is None:
+            raise self._refused(
+                f"there is no appliance {appliance!r}", f"there are {', '.join(self.appliances)}"
+            )
+        return spec
+
+    def _understood(self, spec: Appliance, until: str) -> None:
+        if overrides.is_clock(until):
+            return
+        try:
+            spec.ends.condition(until.strip())
+        except ProfileError as wrong:
+            named = ", ".join(f'"{name}"' for name in spec.ends.named)
+            hint = f"{wrong.hint}; or a time of day, as 07:00" + (f"; or one of {named}" if named else "")
+            raise self._refused(wrong.message, hint) from None
+
+    def _count(self, appliance: str, now: Instant) -> None:
+        said = self._said.setdefault(appliance, deque(maxlen=MAX_WORDS))
+        if len(said) == MAX_WORDS and now.boottime_ns - said[0] < MINUTE_NS:
+            self.refused += 1
+            raise TooManyWords(
+                f"{appliance} was told more than {MAX_WORDS} things within a minute",
+                hint="wait a minute; what was said before stands",
+            )
+        said.append(now.boottime_ns)
+
+    def _refused(self, message: str, hint: str) -> ConfigError:
+        self.refused += 1
+        return ConfigError(message, hint=hint)

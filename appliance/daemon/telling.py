@@ -1,0 +1,72 @@
+"""Owns what is told over MQTT: retained on `<prefix>/<appliance>/`, the newest committed decision and open recommendations.
+
+Told once a second at most, so that a flapping home floods no broker. Never in here: what is not on disk yet.
+"""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from appliance.adapters.store import Store
+from appliance.core.controller import Controller
+from appliance.core.deciding import opened
+from appliance.core.events import Advice, Decision
+
+Retain = Callable[[str, bytes], bool]
+
+
+class Telling:
+    """Tells what changed since it was told last. `retain(topic, payload)` returns False where the link is down."""
+
+    def __init__(self, controller: Controller, store: Store, prefix: str, retain: Retain) -> None:
+        self._controller = controller
+        self._store = store
+        self._prefix = prefix
+        self._retain = retain
+        self._told: dict[str, bytes] = {}
+
+    def again(self) -> None:
+        """Forget what was told: the broker may have forgotten it too."""
+        self._told.clear()
+
+    def changes(self) -> None:
+        """Tell what changed."""
+        for name, state in self._controller.state.appliances.items():
+            kept = None if state.last is None else self._store.kept(state.last.id)
+            if kept is not None and kept.recorded:
+                self._tell(f"{self._prefix}/{name}/decision", _decided(kept.decision))
+            advice = opened(state.memory)
+            topic = f"{self._prefix}/{name}/advice"
+            if advice or topic in self._told:
+                self._tell(topic, _recommended(advice))
+
+    def _tell(self, topic: str, payload: bytes) -> None:
+        if self._told.get(topic) != payload and self._retain(topic, payload):
+            self._told[topic] = payload
+
+
+def _decided(decision: Decision) -> bytes:
+    return msgspec.json.encode(
+        {
+            "id": decision.id,
+            "at": decision.at.isoformat(),
+            "action": decision.action,
+            "because": decision.because,
+            "authority": decision.authority.name,
+            "source": decision.source,
+        }
+    )
+
+
+def _recommended(advice: Sequence[Advice]) -> bytes:
+    return msgspec.json.encode(
+        [
+            {
+                "source": one.source,
+                "action": one.action,
+                "because": one.because,
+                "until": one.until.isoformat(),
+            }
+            for one in advice
+        ]
+    )
