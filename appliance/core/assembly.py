@@ -57,6 +57,7 @@ def assemble(
         {name: channel.quantity for name, channel in measured.items()},
         {**words, **{name: channel.words for name, channel in worded.items()}},
         {**others, "": (*profile.actions, *profile.modes)},
+        frozenset(models),
     )
     voices = _voices(profile, binding, where)
     rules = tuple(

@@ -93,7 +93,7 @@ def rule(
         None if table.until is None else parse(table.until, vocabulary, where=f"{where}, until", alarm=alarm)
     )
     nodes: tuple[Node, ...] = (when,) if until is None else (when, until)
-    learned = frozenset(name for node in nodes for name in node.acts_on() if name in vocabulary.worded)
+    learned = frozenset(name for node in nodes for name in node.acts_on() if name in vocabulary.learned)
     authority = Authority[table.authority]
     if learned and authority is not Authority.RULE:
         raise ProfileError(

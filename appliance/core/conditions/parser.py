@@ -82,13 +82,14 @@ RESERVED = frozenset(
 
 
 class Vocabulary(msgspec.Struct, frozen=True):
-    """What may be spoken of: a quantity for each measured channel, the words for each other one; the actions and modes of the
-    appliance itself, which is called "", and of the others of the home.
+    """What may be spoken of: a quantity for each measured channel, the words for each other one (`learned` are those that a
+    model says); the actions and modes of the appliance itself, which is called "", and of the others of the home.
     """
 
     measured: Mapping[str, Quantity]
     worded: Mapping[str, tuple[str, ...]] = {}
     actions: Mapping[str, tuple[str, ...]] = {}
+    learned: frozenset[str] = frozenset()
 
 
 def parse(text: str, vocabulary: Vocabulary, *, where: str, alarm: str | None = None) -> Node:
