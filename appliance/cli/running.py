@@ -18,4 +18,4 @@ def run(path: Path | None, *, observe: bool) -> None:
     """Run the home that the config describes, until it is told to stop."""
     loaded = load(path)
     set_up_logs(loaded.settings.log.level, sys.stderr)
-    asyncio.run(run_daemon(loaded, observe=observe))
+    asyncio.run(run_daemon(loaded, observe=observe, read=lambda: load(path)))

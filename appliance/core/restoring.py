@@ -3,7 +3,7 @@
 After another boot bins mean nothing, and senses start empty. Never in here: where a snapshot is kept.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 import msgspec
 from msgspec.structs import replace
@@ -65,6 +65,35 @@ def unpack(blob: bytes, state: State) -> State:
         }
         appliances[name] = replace(appliance, senses=senses, words=words)
     return replace(state, appliances=appliances)
+
+
+def reconfigured(state: State, fresh: State, changed: Container[str]) -> State:
+    """Return `fresh`, the start of a home by a new config, with what `state` remembers and senses of each appliance that stayed.
+
+    `changed` are the appliances that stayed by name but are another device now: of these nothing is kept. Models speak anew.
+    """
+    appliances = {}
+    for name, new in fresh.appliances.items():
+        old = state.appliances.get(name)
+        if old is None or name in changed:
+            appliances[name] = new
+            continue
+        senses = {
+            channel: Sense(sense.channel, before.sources, before.window)
+            if (before := old.senses.get(channel)) is not None and before.channel == sense.channel
+            else sense
+            for channel, sense in new.senses.items()
+        }
+        words = {
+            channel: Told(told.channel, told.expects, _still(said.sources, told))
+            if (said := old.words.get(channel)) is not None
+            else told
+            for channel, told in new.words.items()
+        }
+        appliances[name] = replace(
+            old, senses=senses, words=words, learned=new.learned, last=None, ends=None, wake_ns=new.wake_ns
+        )
+    return replace(state, appliances=appliances, wake_ns=0)
 
 
 def rehear(

@@ -4,16 +4,22 @@ Never in here: what a person, a device or a rule wants.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
+from math import nan
 
 from appliance.core.clock import Instant
 from appliance.core.commands import RETURN_NS
 from appliance.core.events import Keep, ReadingArrived, StateReported
+from appliance.core.readings import Quality
 from appliance.core.senses import Sense
 from appliance.core.state import DeviceState, State
 from appliance.core.words import Told
 
 Routes = Mapping[tuple[str, str], tuple[tuple[str, str], ...]]
 """(device, metric) -> the (appliance, channel) that it feeds."""
+OLDER = "an older message"
+LATEST_S = 60.0
+"""A message that was overtaken by more than this was not late: its sender's clock was set back (assumed)."""
 MAX_DEVICES = 1024
 """Of so many devices what they said last is kept; only devices that feed a channel are."""
 
@@ -50,6 +56,8 @@ class Fold:
             if routes is None:
                 continue
             if resent is None:
+                if self._older(event):
+                    return self._dropped(event)
                 resent = self._resent(event)
             # One device may feed a channel with several sensors: each is a source of its own.
             source = f"{event.device}:{reading.metric}"
@@ -76,6 +84,25 @@ class Fold:
                 self.words[appliance] = concerned[appliance] = {**words, channel: told}
         return concerned
 
+    def _older(self, event: ReadingArrived) -> bool:
+        """Return whether the device's own stamp shows that this message was overtaken by a newer one.
+
+        A stamp that went back further than a late delivery can explain is a clock that was set: it is believed.
+        """
+        before = self.devices.get(event.device)
+        if before is None or before.last_seen is None or event.last_seen is None:
+            return False
+        late_s = _seconds(before.last_seen) - _seconds(event.last_seen)
+        return 0.0 < late_s <= LATEST_S
+
+    def _dropped(self, event: ReadingArrived) -> dict[str, frozenset[str]]:
+        self.kept += [
+            Keep(reading, Quality.BAD, OLDER, event.retained)
+            for reading in event.readings
+            if (event.device, reading.metric) in self._routes
+        ]
+        return {}
+
     def _resent(self, event: ReadingArrived) -> bool:
         """Return whether a bridge only repeated its cache: everything measured is unchanged, and the device's own stamp did
         not advance, or a command of ours or the link's return explains the message. Such a message refreshes nothing.
@@ -92,3 +119,15 @@ class Fold:
         now_ns = self._now.boottime_ns
         after_command = told_ns is not None and now_ns - told_ns < RETURN_NS
         return after_command or (self._state.since_ns > 0 and now_ns - self._state.since_ns < RETURN_NS)
+
+
+def _seconds(stamp: str) -> float:
+    """Return a device's stamp in seconds, NaN where it is none: ISO 8601 with an offset, or Unix milliseconds."""
+    if stamp.isdigit():
+        return int(stamp) / 1000
+    try:
+        at = datetime.fromisoformat(stamp)
+    except ValueError:
+        return nan
+    # Without an offset it may stand still, or go back, as the clocks change.
+    return nan if at.tzinfo is None else at.timestamp()

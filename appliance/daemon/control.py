@@ -16,6 +16,7 @@ from appliance.core.intake import Intake
 from appliance.core.payloads.message import Message
 from appliance.daemon.hearing import Hearing
 from appliance.daemon.performing import Performer
+from appliance.daemon.reloading import Reloading
 
 LONGEST_NAP_S = 5.0
 """A full control cycle happens at least so often, also in a silent home: the watchdog is fed by nothing else."""
@@ -41,6 +42,8 @@ class Control:
         self.turns = 0
         self.last_tick_s: float | None = None
         """When the last full cycle ended, on the machine's own monotonic clock."""
+        self.config_refused: str | None = None
+        """Why the newest config is not in force."""
         self._armed_ns = 0
         self._sooner = asyncio.Event()
 
@@ -70,6 +73,14 @@ class Control:
         self.turns += 1
         if self.controller.wake_at() < self._armed_ns:
             self._sooner.set()
+
+    def reload(self, reloading: Reloading) -> None:
+        """Take a new config in, and decide by it at once; where it is bad, nothing changes."""
+        now = self.clock()
+        self.config_refused = reloading.reload(now)
+        if self.config_refused is None:
+            self.performer.reporters = self.controller.home.speakers
+            self.turn([Tick()], now)
 
     async def tick(self, systemd: Systemd) -> None:
         """Hand the controller its ticks, and feed the watchdog after each full cycle. Runs until cancelled."""

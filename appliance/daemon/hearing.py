@@ -42,6 +42,11 @@ class Hearing:
         self.dropped: Counter[str] = Counter()
         self._people = people
 
+    @property
+    def refused(self) -> int:
+        """How many words, by any door, could not be taken."""
+        return self._people.refused + self.dropped["retained"] + self.dropped["Malformed"]
+
     def subscriptions(self) -> tuple[str, ...]:
         """Return the topic filters to hear."""
         return tuple(f"{self.prefix}/+/{verb}" for verb in VERBS)

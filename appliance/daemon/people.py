@@ -4,7 +4,7 @@ Never in here: what their word does to a decision, or how a door spells it.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from appliance.core import overrides
 from appliance.core.clock import SECOND, Instant
@@ -20,8 +20,8 @@ MINUTE_NS = 60 * SECOND
 class People:
     """What people may say to the appliances of one home. Not safe for threads."""
 
-    def __init__(self, appliances: Mapping[str, Appliance]) -> None:
-        self.appliances = appliances
+    def __init__(self, appliances: Callable[[], Mapping[str, Appliance]]) -> None:
+        self._appliances = appliances
         self.refused = 0
         self._said: dict[str, deque[int]] = {}
 
@@ -84,11 +84,10 @@ class People:
         return AlarmAcknowledged(appliance, named, by)
 
     def _known(self, appliance: str) -> Appliance:
-        spec = self.appliances.get(appliance)
+        known = self._appliances()
+        spec = known.get(appliance)
         if spec is None:
-            raise self._refused(
-                f"there is no appliance {appliance!r}", f"there are {', '.join(self.appliances)}"
-            )
+            raise self._refused(f"there is no appliance {appliance!r}", f"there are {', '.join(known)}")
         return spec
 
     def _understood(self, spec: Appliance, until: str) -> None:

@@ -26,6 +26,7 @@ from appliance.core.events import (
     StateReported,
 )
 from appliance.core.payloads.message import Dialect, Message
+from appliance.core.sensing import OLDER
 from appliance.errors import ApplianceError
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ class Performer:
         self._publish = publish
         self._dialects: Mapping[str, Dialect] = {dialect.name: dialect for dialect in dialects}
         self._store = store
-        self._reporters = reporters
+        self.reporters = reporters
         self.observers: list[Observer] = []
         self.counts: Counter[str] = Counter()
 
@@ -55,10 +56,10 @@ class Performer:
         """Keep what devices say of themselves, and what became of the link: a history without it can't be replayed."""
         for event in events:
             match event:
-                case StateReported(device=device) if device in self._reporters:
+                case StateReported(device=device) if device in self.reporters:
                     for state in event.states:
                         self._store.state(state, retained=event.retained, at=at)
-                case AvailabilityChanged(device=device) if device in self._reporters:
+                case AvailabilityChanged(device=device) if device in self.reporters:
                     self._store.availability(
                         device, available=event.available, retained=event.retained, at=at
                     )
@@ -71,6 +72,8 @@ class Performer:
         """Carry out one effect."""
         match effect:
             case Keep(reading, quality, reason, retained):
+                if reason == OLDER:
+                    self.counts["older"] += 1
                 self._store.reading(reading, quality, reason, retained=retained, at=now)
             case Repeat(decision_id=decision_id):
                 self._store.repeat(decision_id, now)

@@ -33,6 +33,7 @@ from appliance.daemon.hearing import Hearing
 from appliance.daemon.models import load_models
 from appliance.daemon.people import People
 from appliance.daemon.performing import Performer
+from appliance.daemon.reloading import Reloading
 from appliance.daemon.telling import Telling
 from appliance.daemon.views import Views
 from appliance.errors import ApplianceError, BrokerError, ConfigError, StoreError
@@ -56,6 +57,8 @@ async def run(
     clock: SystemClock | None = None,
     observers: Iterable[Callable[[Decision], None]] = (),
     on_url: Callable[[str, str], None] | None = None,
+    read: Callable[[], Loaded] | None = None,
+    refuse: Callable[[Home], None] = lambda _: None,
 ) -> None:
     """Run the home that `loaded` describes until SIGTERM or SIGINT, or until this is cancelled.
 
@@ -65,6 +68,8 @@ async def run(
         clock: by default the system's.
         observers: are told each recorded decision at once.
         on_url: is told where the page is and the token for writing, once it is served.
+        read: reads the config anew, on SIGHUP; None: it does not change while this runs.
+        refuse: raises ConfigError for a home whose rules are unsound.
 
     Raises:
         ConfigError: before anything is connected.
@@ -92,6 +97,7 @@ async def run(
         restored = store.start()
         classifiers, missing = load_models(specs)
         home = Home(specs, classifiers, ZoneInfo(settings.home.timezone), observe=observe)
+        refuse(home)
         now = clock()
         state = _senses_back(
             home, home.at_start(restored.memories, now, next_id=restored.next_id), store, now
@@ -104,7 +110,7 @@ async def run(
             home.speakers,
         )
         performer.observers.extend(observers)
-        people = People(home.appliances)
+        people = People(lambda: controller.home.appliances)
         prefix = settings.mqtt.prefix
         hearing = Hearing(prefix, people)
         controller = Controller(home, state)
@@ -137,6 +143,9 @@ async def run(
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        if read is not None:
+            reloading = Reloading(loaded, controller, read, refuse)
+            loop.add_signal_handler(signal.SIGHUP, control.reload, reloading)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(link.run(), name="link")

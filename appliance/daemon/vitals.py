@@ -60,6 +60,10 @@ class Vitals:
         ]
         if faults:
             parts.append(PartView("devices", "degraded", f"{len(faults)} will not obey"))
+        if control.config_refused is not None:
+            parts.append(
+                PartView("config", "degraded", f"the last good one is in force: {control.config_refused}")
+            )
         if self._observe:
             parts.append(PartView("observe", "ok", "decides and records, commands nothing"))
         status: Literal["ok", "degraded", "failing"] = (
@@ -91,6 +95,8 @@ class Vitals:
             one("decisions_total", "counter", "Decisions that differed from the one before.", counts["decisions"]),
             one("commands_total", "counter", "Commands sent.", counts["commands"]),
             one("commands_unsent_total", "counter", "Commands that no link took.", counts["commands_unsent"]),
+            one("readings_older_total", "counter", "Readings of messages that newer ones overtook.", counts["older"]),
+            one("words_refused_total", "counter", "Words of people that could not be taken.", control.hearing.refused),
             one("connected", "gauge", "Whether the broker is there.", control.connected),
             one("store_waiting", "gauge", "Decisions that are not on disk yet.", store.waiting),
             one("store_commits_total", "counter", "Transactions committed.", store.commits),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from appliance.core.clock import SECOND, Instant
-from appliance.core.events import AvailabilityChanged, LinkChanged, Remember, Tick
+from appliance.core.events import AvailabilityChanged, Keep, LinkChanged, Remember, Tick
 from appliance.core.explain import sentence
 from tests.core.home import PROFILE, RULE, START, House
 
@@ -407,6 +407,18 @@ def test_a_report_in_two_messages_is_one_report() -> None:
     house.say(1, "fan", fan_state="ON")
     house.say(1.1, "fan", fan_mode="9")
     assert house.memory.reported == "high"
+
+
+def test_a_message_that_a_newer_one_overtook_changes_nothing_and_a_clock_set_back_is_believed() -> None:
+    house = House(PROFILE + RULE)
+    house.report(0, "off")
+    house.say(1, "air", pm25=12, last_seen="2026-01-01T00:00:10Z")
+    house.say(2, "air", pm25=50, last_seen="2026-01-01T00:00:09Z")
+    assert house.commands == []
+    kept = [effect for _, effect in house.effects if isinstance(effect, Keep)]
+    assert kept[-1].reason == "an older message"
+    house.say(3, "air", pm25=50, last_seen="2025-12-31T23:00:00Z")
+    assert house.commands == [(3, "high")]
 
 
 def test_two_sensors_of_one_device_are_two_sources() -> None:
