@@ -111,8 +111,11 @@ def arbitrate(ladder: Ladder, proposals: Iterable[Proposal]) -> Verdict:
         ceiling = min(peers, key=lambda peer: peer.at_most)
         wanted_low, wanted_high = floor.at_least, ceiling.at_most
         contradiction = wanted_low > wanted_high
+        low_side, high_side = floor, ceiling
         if contradiction:
             wanted_low = wanted_high = min(max(ladder.safe, wanted_high), wanted_low)
+            # The reason is that of the side on which the point lies.
+            low_side = high_side = ceiling if wanted_high == ceiling.at_most else floor
         new_low = min(max(wanted_low, low), high)
         new_high = min(max(wanted_high, low), high)
         for peer in peers:
@@ -142,11 +145,12 @@ def arbitrate(ladder: Ladder, proposals: Iterable[Proposal]) -> Verdict:
                 )
             )
         if new_low > low:
-            low, low_by = new_low, floor
+            low, low_by = new_low, low_side
         if new_high < high:
-            high, high_by = new_high, ceiling
-        if pinned_by is None and low == high and not contradiction:
-            pinned_by = next((peer for peer in peers if peer.at_least == peer.at_most == low), None)
+            high, high_by = new_high, high_side
+        if pinned_by is None and low == high:
+            exact = [peer for peer in peers if peer.at_least == peer.at_most == low]
+            pinned_by = next(iter(exact), low_side if contradiction and wanted_low == low else None)
     if not acts:
         return Verdict(None, None, tuple(voices))
     action = min(max(ladder.rest, low), high)

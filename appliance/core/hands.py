@@ -53,13 +53,18 @@ def reported(
 
 
 def _ran_out(spec: Appliance, state: ApplianceState, action: str, now: Instant) -> bool:
-    """Return whether the device went off because its lease did: nobody's hand."""
+    """Return whether the device went off because its lease did: nobody's hand.
+
+    A renewal may be lost on the air. The lease before it then ends just as it is renewed once more, renewals being half a lease
+    apart, so a device that goes off right after one counts as run out too.
+    """
     lease_ns = spec.actuator.lease_ns
-    return (
-        lease_ns is not None
-        and action == spec.ladder.actions[0]
-        and (state.leased_ns is None or now.boottime_ns - state.leased_ns >= lease_ns - SETTLE_NS)
-    )
+    if lease_ns is None or action != spec.ladder.actions[0]:
+        return False
+    if state.leased_ns is None:
+        return True
+    age_ns = now.boottime_ns - state.leased_ns
+    return age_ns < SETTLE_NS or age_ns >= lease_ns - SETTLE_NS
 
 
 def timed(spec: Appliance, memory: Memory, before: str | None, after: str, now: Instant) -> Memory:

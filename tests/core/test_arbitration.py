@@ -170,6 +170,30 @@ def test_a_limited_voice_names_who_limited_it() -> None:
     assert {voice.source: voice.limited_by for voice in verdict.voices} == {"hand": None, "rule": "hand"}
 
 
+@pytest.mark.parametrize(
+    ("safe", "action", "source"), [(0, "low", "quiet"), (4, "high", "air"), (1, "low", "quiet")]
+)
+def test_a_contradiction_is_explained_by_the_side_that_stands(safe, action, source) -> None:
+    """“low, because there is dust” would be no answer."""
+    proposals = [
+        Proposal(3, 4, Authority.RULE, "air", "there is dust"),
+        Proposal(0, 1, Authority.RULE, "quiet", "it is night"),
+        pin(0, source="fallback"),
+    ]
+    verdict = arbitrate(Ladder(ACTIONS, 0, safe), proposals)
+    assert (ACTIONS[verdict.action], verdict.decided_by.source) == (action, source)
+
+
+def test_a_contradiction_that_ends_at_rest_is_not_put_down_to_nobody_asking() -> None:
+    proposals = [
+        Proposal(1, 1, Authority.RULE, "cold", "it is cold"),
+        Proposal(0, 0, Authority.RULE, "window", "a window is open"),
+        pin(0, source="fallback"),
+    ]
+    verdict = arbitrate(Ladder(ACTIONS[:2], 0, 0), proposals)
+    assert verdict.decided_by.source == "window"
+
+
 def test_a_contradiction_is_recorded_with_both_sides_and_settled_towards_safe() -> None:
     ladder = Ladder(ACTIONS, 0, 4)
     verdict = arbitrate(ladder, [pin(1, Authority.RULE, "quiet"), pin(3, Authority.RULE, "clean")])
