@@ -4,6 +4,7 @@ Never in here: deciding, or a dialect's spelling of topics and payloads.
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 
 import msgspec
 
@@ -51,7 +52,7 @@ class Spelling(msgspec.Struct, frozen=True):
         return bool(self.seen) and all(states.get(metric) in words for metric, words in self.seen.items())
 
 
-class Actuator(msgspec.Struct, frozen=True):
+class Actuator(msgspec.Struct, frozen=True, dict=True):
     """The device that carries out an appliance's actions. `spellings` are tried in order: the first that fits, holds."""
 
     device: str
@@ -81,12 +82,12 @@ class Actuator(msgspec.Struct, frozen=True):
             return None
         return expected if expected in fits else fits[0]
 
-    @property
+    @cached_property
     def reports(self) -> bool:
         """Whether this device ever says what it does."""
         return any(spelling.seen for spelling in self.spellings)
 
-    @property
+    @cached_property
     def waits(self) -> bool:
         """Whether a command has to wait for the device's first word: only where it reports, and can be asked."""
         return self.reports and self.askable

@@ -4,7 +4,7 @@
 network, the disk, or any rule of its own about what an appliance should do.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set as AbstractSet
 from datetime import tzinfo
 from typing import Protocol
 
@@ -194,7 +194,7 @@ def decide(
     steps: list[_Step] = []
     for event in events:
         _fold(home, work, event, steps, rows, now, only)
-    said = {name: home.classifiers[name].predict(np.stack(table)) for name, table in rows.items()}
+    said = {name: home.classifiers[name].predict(_matrix(table)) for name, table in rows.items()}
 
     appliances = dict(state.appliances)
     effects: list[Effect] = [*work.kept]
@@ -300,7 +300,7 @@ def _rows(
     home: Home,
     appliance: str,
     senses: Mapping[str, Sense],
-    heard: frozenset[str] | None,
+    heard: AbstractSet[str] | None,
     rows: dict[str, list[NDArray[np.float32]]],
     now: Instant,
 ) -> list[tuple[str, str, int]]:
@@ -308,13 +308,18 @@ def _rows(
     found = []
     for channel, model in home.appliances[appliance].models.items():
         classifier = home.classifiers.get(model)
-        if classifier is None or (heard is not None and not heard & classifier.spec.channels):
+        if classifier is None or (heard is not None and classifier.spec.channels.isdisjoint(heard)):
             continue
-        windows = {name: sense.window for name, sense in senses.items()}
+        windows = {name: senses[name].window for name in classifier.spec.channels if name in senses}
         table = rows.setdefault(model, [])
         found.append((channel, model, len(table)))
         table.append(extract(windows, classifier.spec, now, home.zone))
     return found
+
+
+def _matrix(table: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    # One row, the ordinary case, needs no copy.
+    return table[0][np.newaxis] if len(table) == 1 else np.stack(table)
 
 
 def _apply(
@@ -327,19 +332,21 @@ def _apply(
     effects: list[Effect],
 ) -> ApplianceState | None:
     """Second pass: return the appliance's state after the step's event, or None where nothing is to be decided."""
-    if step.senses is not None:
-        state = msgspec.structs.replace(state, senses=step.senses)
-    if step.words is not None:
-        state = msgspec.structs.replace(state, words=step.words)
+    learned = state.learned
     if step.rows:
-        learned = dict(state.learned)
+        learned = heard = dict(state.learned)
         for channel, model, index in step.rows:
             classifier = home.classifiers[model]
             probabilities = said[model][index]
             label, quality, reason = judge(probabilities, classifier.labels, classifier.threshold)
-            top = 0.0 if label is None else float(probabilities.max())
-            learned[channel] = Learned(label, top, quality, reason, now, LEARNED_MAX_AGE_NS)
-        state = msgspec.structs.replace(state, learned=learned)
+            top = 0.0 if label is None else max(probabilities.tolist())
+            heard[channel] = Learned(label, top, quality, reason, now, LEARNED_MAX_AGE_NS)
+    state = msgspec.structs.replace(
+        state,
+        senses=state.senses if step.senses is None else step.senses,
+        words=state.words if step.words is None else step.words,
+        learned=learned,
+    )
     match step.event:
         case StateReported(states=states, retained=retained):
             after = hands.reported(spec, state, states, now, retained=retained)

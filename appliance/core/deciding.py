@@ -283,16 +283,15 @@ def _advice(spec: Appliance, wish: Proposal) -> Voice:
 
 def _rests_on(snapshot: Snapshot) -> tuple[int, ...]:
     """Return how each channel stands: 0 where its value may be acted on, else why not."""
-    now = snapshot.now
     stands = []
-    for sense in snapshot.senses.values():
-        if sense.value(now) is not None:
+    for channel, sense in snapshot.senses.items():
+        if snapshot.value(channel) is not None:
             stands.append(0)
         else:
             newest = sense.newest()
             stands.append(1 if newest is None else 2 + newest.quality)
-    stands += [0 if told.value(now) is not None else 1 for told in snapshot.words.values()]
-    return (*stands, *(0 if said.value(now) is not None else 1 for said in snapshot.learned.values()))
+    others = (*snapshot.words, *snapshot.learned)
+    return (*stands, *[0 if snapshot.value(channel) is not None else 1 for channel in others])
 
 
 def _command(
@@ -351,8 +350,9 @@ def _switched(memory: Memory, now: Instant) -> tuple[Instant, ...]:
 def _wake_ns(spec: Appliance, state: ApplianceState, snapshot: Snapshot) -> int:
     """Return the next `boottime_ns` at which anything may change by itself."""
     now_ns = snapshot.now.boottime_ns
-    wakes = [(now_ns // BIN_NS + 1) * BIN_NS]
-    after = replace(snapshot, memory=state.memory)
+    next_bin_ns = (now_ns // BIN_NS + 1) * BIN_NS
+    wakes = [next_bin_ns]
+    after = snapshot if state.memory is snapshot.memory else replace(snapshot, memory=state.memory)
     wakes += [wake for guard in spec.guards if (wake := guard.wakes_ns(after)) is not None]
     since = state.memory.true_since
     if since:
@@ -368,11 +368,11 @@ def _wake_ns(spec: Appliance, state: ApplianceState, snapshot: Snapshot) -> int:
         wakes.append(state.flight.sent_ns + SETTLE_NS)
         wakes.append(state.flight.sent_ns + FAULT_RETRY_NS)
     for sense in state.senses.values():
-        wakes += [
-            heard.good_ns + sense.channel.max_age_ns + 1
-            for heard in sense.sources.values()
-            if heard.good_ns is not None
-        ]
+        max_age_ns = sense.channel.max_age_ns
+        for heard in sense.sources.values():
+            # Most hold far longer than to the next bin.
+            if heard.good_ns is not None and heard.good_ns + max_age_ns < next_bin_ns:
+                wakes.append(heard.good_ns + max_age_ns + 1)
     for told in state.words.values():
         wakes += [said.heard_ns + told.channel.max_age_ns + 1 for said in told.sources.values()]
-    return min(wake for wake in wakes if wake > now_ns)
+    return min([wake for wake in wakes if wake > now_ns])

@@ -3,8 +3,9 @@
 Causal and of bounded memory, whatever the sensor's rate. Never in here: a model, or a guess for what is unknown.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import tzinfo
+from functools import cached_property, partial
 from math import cos, nan, pi, sin
 from typing import Literal
 
@@ -16,6 +17,8 @@ from appliance.core.clock import SECOND, Instant
 from appliance.core.windows import Window
 
 Kind = Literal["mean", "above_low", "below_high", "slope", "spread", "day_sin", "day_cos"]
+OF_THE_DAY = frozenset({"day_sin", "day_cos"})
+"""Kinds that look at no channel."""
 
 RECENT_NS = 120 * SECOND
 """What "now" means to a feature: the mean of the last two minutes, so that a minute's sampling and noise do not matter."""
@@ -39,15 +42,38 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     span_s: int = 0
 
 
-class FeatureSpec(msgspec.Struct, frozen=True):
+class FeatureSpec(msgspec.Struct, frozen=True, dict=True):
     """The features of a model, in order. Nothing is scaled here: the model does that itself."""
 
     features: tuple[Feature, ...]
 
-    @property
+    @cached_property
     def channels(self) -> frozenset[str]:
         """The channels that any feature looks at."""
         return frozenset(feature.channel for feature in self.features if feature.channel)
+
+    @cached_property
+    def looks(self) -> "tuple[tuple[str, tuple[int, ...], Look], ...]":
+        """For each channel the places of its features, and the one look at its window that gives them all."""
+        found = []
+        for channel in sorted(self.channels):
+            of_it = [
+                (at, feature)
+                for at, feature in enumerate(self.features)
+                if feature.channel == channel and feature.kind not in OF_THE_DAY
+            ]
+            places, features = zip(*of_it, strict=True)
+            found.append((channel, places, partial(_look, features)))
+        return tuple(found)
+
+    @cached_property
+    def times(self) -> tuple[tuple[int, Feature], ...]:
+        """The features of the time of day, and their places."""
+        return tuple((at, feature) for at, feature in enumerate(self.features) if feature.kind in OF_THE_DAY)
+
+
+Look = Callable[[Window, int], tuple[float, ...]]
+"""Gives the values of one channel's features from its window at a `boottime_ns`; NaN where one is unknown."""
 
 
 def extract(
@@ -59,37 +85,41 @@ def extract(
     a day starts as the baseline over what was heard since, but is none before `LEAST_BASELINE_NS`: a room that was full
     when we began to listen must not pass for an empty one.
     """
-    row = np.empty(len(spec.features), dtype=np.float32)
-    for position, feature in enumerate(spec.features):
-        row[position] = _value(feature, windows, now, zone)
-    return row
-
-
-def _value(feature: Feature, windows: Mapping[str, Window], now: Instant, zone: tzinfo) -> float:
-    if feature.kind in ("day_sin", "day_cos"):
+    row = [nan] * len(spec.features)
+    for channel, places, look in spec.looks:
+        window = windows.get(channel)
+        if window is not None:
+            for place, value in zip(places, window.once(look, now.boottime_ns), strict=True):
+                row[place] = value
+    for place, feature in spec.times:
         local = now.local(zone)
         angle = 2 * pi * (local.hour * 60 + local.minute) / 1440
-        return sin(angle) if feature.kind == "day_sin" else cos(angle)
-    window = windows.get(feature.channel)
-    if window is None:
-        return nan
-    now_ns, span_ns = now.boottime_ns, feature.span_s * SECOND
-    value: float | None
-    match feature.kind:
-        case "mean":
-            value = window.mean(now_ns, span_ns, whole=False)
-        case "slope":
-            value = window.slope(now_ns, span_ns, whole=False)
-        case "spread":
-            value = window.spread(now_ns, span_ns, whole=False)
-        case "above_low" | "below_high":
-            since_ns = window.heard_since_ns()
-            if since_ns is None or now_ns - since_ns < LEAST_BASELINE_NS:
-                return nan
-            recent = window.mean(now_ns, RECENT_NS, whole=False)
-            high = feature.kind == "below_high"
-            bound = (window.maximum if high else window.minimum)(now_ns, span_ns, whole=False)
-            value = None if recent is None or bound is None else (bound - recent if high else recent - bound)
-        case _:
-            value = None
-    return nan if value is None else value
+        row[place] = sin(angle) if feature.kind == "day_sin" else cos(angle)
+    return np.array(row, dtype=np.float32)
+
+
+def _look(features: tuple[Feature, ...], window: Window, now_ns: int) -> tuple[float, ...]:
+    # It depends on `now_ns` by its bin alone, as `Window.once` wants it: spans and LEAST_BASELINE_NS are whole bins.
+    values = (_value(feature, window, now_ns) for feature in features)
+    return tuple([nan if value is None else value for value in values])
+
+
+def _value(feature: Feature, window: Window, now_ns: int) -> float | None:
+    kind, span_ns = feature.kind, feature.span_s * SECOND
+    if kind == "slope":
+        return window.slope(now_ns, span_ns, whole=False)
+    if kind == "spread":
+        return window.spread(now_ns, span_ns, whole=False)
+    if kind == "mean":
+        return window.mean(now_ns, span_ns, whole=False)
+    since_ns = window.heard_since_ns()
+    if since_ns is None or now_ns - since_ns < LEAST_BASELINE_NS:
+        return None
+    recent = window.mean(now_ns, RECENT_NS, whole=False)
+    if recent is None:
+        return None
+    if kind == "above_low":
+        low = window.minimum(now_ns, span_ns, whole=False)
+        return None if low is None else recent - low
+    high = window.maximum(now_ns, span_ns, whole=False)
+    return None if high is None else high - recent

@@ -5,6 +5,7 @@ Never in here: putting them together (assembly), reading files, or what a rule d
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -162,7 +163,7 @@ class Invariant(msgspec.Struct, frozen=True):
     because: str
 
 
-class Appliance(msgspec.Struct, frozen=True):
+class Appliance(msgspec.Struct, frozen=True, dict=True):
     """All that the controller knows of one appliance. Immutable; a changed config makes a new one.
 
     `sources` are (device, metric, channel); `models` are learned channel -> name of the bundle; `watts` by action.
@@ -191,7 +192,7 @@ class Appliance(msgspec.Struct, frozen=True):
     invariants: tuple[Invariant, ...] = ()
     watches: frozenset[str] = frozenset()
 
-    @property
+    @cached_property
     def may_act(self) -> bool:
         """Whether any rule may act; where none may, the fallback only recommends too."""
         return any(rule.standing is Standing.ACT for rule in self.rules)

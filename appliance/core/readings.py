@@ -17,6 +17,8 @@ SMOOTHING_NS = 10 * SECOND
 """Sensors average over about ten seconds, so two readings closer together than that may differ as much as ten seconds
 allow: a jump is judged against the greater of the time passed and this (assumed)."""
 
+NUMBERS = (float, int)
+
 
 class Quality(IntEnum):
     """How far a value may be trusted. Only GOOD enters windows and refreshes a channel."""
@@ -91,7 +93,7 @@ def check(
     """
     quantity = channel.quantity
     value = reading.value
-    if not isinstance(value, float | int) or isinstance(value, bool) or not isfinite(value):
+    if not isinstance(value, NUMBERS) or isinstance(value, bool) or not isfinite(value):
         return Quality.BAD, "no number"
     if value in quantity.sentinels:
         return Quality.BAD, "sentinel"

@@ -24,10 +24,7 @@ class Sense(msgspec.Struct, frozen=True):
         if len(self.sources) == 1:
             for heard in self.sources.values():
                 return known(heard, self.channel, now)
-        values = [
-            value for heard in self.sources.values() if (value := known(heard, self.channel, now)) is not None
-        ]
-        return median(values) if values else None
+        return _middle(self.sources, self.channel, now)
 
     def newest(self) -> Heard | None:
         """Return what was heard last of any source, believed or not; None where nothing was."""
@@ -41,15 +38,18 @@ class Sense(msgspec.Struct, frozen=True):
     def hear(self, source: str, reading: Reading, now: Instant, *, retained: bool, resent: bool) -> "Sense":
         """Return this sense after `source` said `reading`; a good value goes into the bins as the median of the sources."""
         heard = hear(reading, self.channel, self.sources.get(source), now, retained=retained, resent=resent)
-        sense = Sense(self.channel, {**self.sources, source: heard}, self.window)
-        if heard.quality is not Quality.GOOD or resent:
-            return sense
-        value = sense.value(now)
-        if value is None:
-            return sense
-        return Sense(
-            self.channel, sense.sources, self.window.push(self.channel.quantity.steps(value), now.boottime_ns)
-        )
+        sources = {**self.sources, source: heard}
+        window = self.window
+        if heard.quality is Quality.GOOD and not resent:
+            value = heard.good_value if len(sources) == 1 else _middle(sources, self.channel, now)
+            if value is not None:
+                window = window.push(self.channel.quantity.steps(value), now.boottime_ns)
+        return Sense(self.channel, sources, window)
+
+
+def _middle(sources: Mapping[str, Heard], channel: Channel, now: Instant) -> float | None:
+    values = [value for heard in sources.values() if (value := known(heard, channel, now)) is not None]
+    return median(values) if values else None
 
 
 class Learned(msgspec.Struct, frozen=True, gc=False):

@@ -35,6 +35,7 @@ class Fold:
         self.senses: dict[str, Mapping[str, Sense]] = {}
         self.words: dict[str, Mapping[str, Told]] = {}
         self.devices: Mapping[str, DeviceState] = state.devices
+        self._devices: dict[str, DeviceState] | None = None
         self.kept: list[Keep] = []
 
     def current(self, appliance: str) -> Mapping[str, Sense]:
@@ -47,9 +48,10 @@ class Fold:
             name for name, state in self._state.appliances.items() if state.wake_ns <= self._now.boottime_ns
         ]
 
-    def hear(self, event: ReadingArrived) -> dict[str, frozenset[str]]:
+    def hear(self, event: ReadingArrived) -> dict[str, set[str]]:
         """Fold one message in; return for each appliance that it concerns the channels that heard something."""
         concerned: dict[str, set[str]] = {}
+        after: dict[str, dict[str, Sense]] = {}
         resent: bool | None = None
         for reading in event.readings:
             routes = self._routes.get((event.device, reading.metric))
@@ -62,15 +64,19 @@ class Fold:
             # One device may feed a channel with several sensors: each is a source of its own.
             source = f"{event.device}:{reading.metric}"
             for appliance, channel in routes:
-                senses = self.current(appliance)
+                if appliance not in after:
+                    after[appliance] = dict(self.current(appliance))
+                    concerned[appliance] = set()
+                senses = after[appliance]
                 sense = senses[channel].hear(
                     source, reading, self._now, retained=event.retained, resent=resent
                 )
-                self.senses[appliance] = {**senses, channel: sense}
-                concerned.setdefault(appliance, set()).add(channel)
+                senses[channel] = sense
+                concerned[appliance].add(channel)
             heard = sense.sources[source]
             self.kept.append(Keep(reading, heard.quality, heard.reason, event.retained))
-        return {appliance: frozenset(channels) for appliance, channels in concerned.items()}
+        self.senses.update(after)
+        return concerned
 
     def told(self, event: StateReported) -> dict[str, Mapping[str, Told]]:
         """Fold what a sensor says in words in; return for each appliance that it concerns all its worded channels."""
@@ -95,7 +101,7 @@ class Fold:
         late_s = _seconds(before.last_seen) - _seconds(event.last_seen)
         return 0.0 < late_s <= LATEST_S
 
-    def _dropped(self, event: ReadingArrived) -> dict[str, frozenset[str]]:
+    def _dropped(self, event: ReadingArrived) -> dict[str, set[str]]:
         self.kept += [
             Keep(reading, Quality.BAD, OLDER, event.retained)
             for reading in event.readings
@@ -111,7 +117,9 @@ class Fold:
         values = {reading.metric: reading.value for reading in event.readings}
         told_ns = None if before is None else before.told_ns
         if before is not None or len(self.devices) < MAX_DEVICES:
-            self.devices = {**self.devices, event.device: DeviceState(values, event.last_seen, told_ns)}
+            if self._devices is None:
+                self.devices = self._devices = dict(self.devices)
+            self._devices[event.device] = DeviceState(values, event.last_seen, told_ns)
         if before is None or before.values != values:
             return False
         if event.last_seen is not None and event.last_seen == before.last_seen:

@@ -31,7 +31,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     `current` is the index of the action that it is doing (the commanded one while a command is in flight, else the
     reported one), None where it is in a mode or nobody knows. `reports` is what it reports; `others` are those appliances of the
-    home that a rule or guard of this one looks at.
+    home that a rule or guard of this one looks at. `seen` are the values that were asked for: looked up, nothing more.
     """
 
     now: Instant
@@ -45,12 +45,20 @@ class Snapshot(msgspec.Struct, frozen=True):
     others: Mapping[str, Other] = {}
     reports: str | None = None
     suppose: bool = False
+    seen: dict[str, float | str | None] = msgspec.field(default_factory=dict)
 
     def value(self, channel: str) -> float | str | None:
         """Return the channel's newest value that may be acted on, or None: unknown."""
+        # Rules ask for the same few again and again.
+        seen = self.seen
+        if channel in seen:
+            return seen[channel]
         sense = self.senses.get(channel)
-        if sense is not None:
-            return sense.value(self.now)
+        value = self._worded(channel) if sense is None else sense.value(self.now)
+        seen[channel] = value
+        return value
+
+    def _worded(self, channel: str) -> str | None:
         told = self.words.get(channel)
         if told is not None:
             return told.value(self.now)
@@ -102,4 +110,4 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     def supposing(self) -> "Snapshot":
         """Return the same snapshot, in which every model's likeliest label stands: for what may only be recommended."""
-        return msgspec.structs.replace(self, suppose=True)
+        return msgspec.structs.replace(self, suppose=True, seen={})

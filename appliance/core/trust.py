@@ -20,9 +20,10 @@ def judge(
     `probabilities` (L,) are calibrated and sum to one; GOOD needs the top one to reach the card's `threshold`. A row with
     anything not finite, as follows from an unknown feature, says nothing: the label is None.
     """
-    top = int(probabilities.argmax())
-    if not all(isfinite(value) for value in probabilities.tolist()):
+    values: list[float] = probabilities.tolist()
+    if not isfinite(sum(values)):
         return None, Quality.UNCERTAIN, "a feature is unknown"
-    if float(probabilities[top]) < threshold:
+    top = values.index(max(values))
+    if values[top] < threshold:
         return labels[top], Quality.UNCERTAIN, "hard"
     return labels[top], Quality.GOOD, None

@@ -1,15 +1,14 @@
-"""Owns the bins of one channel: what was good over the last day, in exact integers and bounded memory.
+"""Owns the bins of one channel: what was good over the last day, in bounded memory, and the statistics over it.
 
-Bins are anchored at boot and hold whole steps of the quantity's resolution, so they do not depend on a sensor's rate, and
+Bins are anchored at boot and count whole steps of the quantity's resolution, so they do not depend on a sensor's rate, and
 give the same bits for the same instants in training, on the device and in replay. Never in here: units, or trust.
 """
 
-from bisect import bisect_left
-from collections.abc import Sequence
-from functools import lru_cache
-from math import fsum, sqrt
-from operator import attrgetter
-from typing import Self
+from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache
+from itertools import accumulate
+from math import fsum, inf, sqrt
+from typing import Self, TypeVar
 
 import msgspec
 
@@ -25,7 +24,7 @@ COARSE_BINS = 144
 """Coarse bins that are kept: a day."""
 
 
-_INDEX = attrgetter("index")
+Said = TypeVar("Said")
 
 
 class Bin(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -40,29 +39,89 @@ class Bin(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
     def add(self, steps: int) -> "Bin":
         """Return this bin with one value more."""
+        least, greatest = self.least, self.greatest
         return Bin(
             self.index,
             self.count + 1,
             self.total + steps,
-            min(self.least, steps),
-            max(self.greatest, steps),
+            min(least, steps),
+            max(greatest, steps),
             steps,
         )
 
 
-class Window(msgspec.Struct, frozen=True, array_like=True):
-    """The bins of one channel; immutable: `push` gives a new one, which shares all closed bins with the old.
+class Closed(msgspec.Struct, frozen=True, array_like=True, dict=True):
+    """The bins of one width that nothing falls into any more: one entry a bin, from bin `first` to before the open one.
 
-    Only bins that heard something are stored. An empty one holds the value before it, until that is `max_age_ns` old;
-    then it is unknown. Spans are whole bins, the open one included; up to two hours in fine bins, beyond in coarse ones.
+    `means` are in the channel's unit: a bin's mean; where it heard nothing the value before it, until that is too old; then
+    None. `least` and `greatest` are in steps, None where it heard nothing. From bin `whole_from` on no mean is None;
+    `since` is the oldest bin that is kept and heard something.
+    """
+
+    since: int
+    first: int
+    whole_from: int
+    means: tuple[float | None, ...] = ()
+    least: tuple[int | None, ...] = ()
+    greatest: tuple[int | None, ...] = ()
+
+    def close(self, bin_: Bin, resolution: float, index: int, holds: int, most: int) -> "Closed":
+        """Return these bins and `bin_`, up to `index`, which opens. Its last value stands for `holds` bins more."""
+        # Bins older than the window are let go; one older is kept, whose value the first may hold.
+        oldest = index - most - 1
+        since = self.since
+        if since < oldest:
+            heard = (at for at, steps in enumerate(self.least, self.first) if steps is not None)
+            since = next((at for at in heard if at >= oldest), bin_.index)
+        first = max(since, oldest)
+        empty = index - bin_.index - 1
+        held = min(empty, holds)
+        # After a long silence no more is written down than is kept.
+        unknown = min(empty - held, index - first)
+        after = (bin_.last * resolution,) * held + (None,) * unknown
+        unheard = (None,) * len(after)
+        old = len(self.means)
+        # So many entries at the front are older than `first`: of those that were closed before, and of the new ones.
+        gone = old + 1 + len(after) - (index - first)
+        cut = max(gone - old, 0)
+        return Closed(
+            since,
+            first,
+            index if unknown else max(self.whole_from, first),
+            self.means[gone:] + (bin_.total / bin_.count * resolution, *after)[cut:],
+            self.least[gone:] + (bin_.least, *unheard)[cut:],
+            self.greatest[gone:] + (bin_.greatest, *unheard)[cut:],
+        )
+
+    @cached_property
+    def least_from(self) -> tuple[float, ...]:
+        """The least of each bin and all after it; infinite where nothing was heard."""
+        steps = (inf if least is None else least for least in reversed(self.least))
+        return tuple(accumulate(steps, min))[::-1]
+
+    @cached_property
+    def greatest_from(self) -> tuple[float, ...]:
+        """The greatest of each bin and all after it; minus infinite where nothing was heard."""
+        steps = (-inf if greatest is None else greatest for greatest in reversed(self.greatest))
+        return tuple(accumulate(steps, max))[::-1]
+
+
+_NOTHING = Closed(0, 0, 0)
+
+
+class Window(msgspec.Struct, frozen=True, array_like=True, dict=True):
+    """The bins of one channel; immutable: `push` gives a new one, which shares the closed bins with the old.
+
+    An empty bin holds the value before it, until that is `max_age_ns` old; then it is unknown. Spans are whole bins, the
+    open one included; up to two hours in fine bins, beyond in coarse ones.
     """
 
     max_age_ns: int
     resolution: float
     last_ns: int | None = None
-    fine: tuple[Bin, ...] = ()
+    fine: Closed = _NOTHING
     open_fine: Bin | None = None
-    coarse: tuple[Bin, ...] = ()
+    coarse: Closed = _NOTHING
     open_coarse: Bin | None = None
 
     @classmethod
@@ -72,47 +131,60 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
 
     def push(self, steps: int, boottime_ns: int) -> "Window":
         """Return the window after a good value of `steps` at `boottime_ns`. A value of the past falls into the open bin."""
-        index = boottime_ns // BIN_NS
-        fine, open_fine = self.fine, self.open_fine
-        if open_fine is not None and index <= open_fine.index:
-            # The ordinary case: only the open bins change.
-            coarse, open_coarse = _push(
-                self.coarse, self.open_coarse, steps, boottime_ns // COARSE_NS, COARSE_BINS
-            )
-            last_ns = boottime_ns if self.last_ns is None or boottime_ns > self.last_ns else self.last_ns
-            return Window(
-                self.max_age_ns, self.resolution, last_ns, fine, open_fine.add(steps), coarse, open_coarse
-            )
-        fine, open_fine = _push(fine, open_fine, steps, index, FINE_BINS)
-        coarse, open_coarse = _push(
-            self.coarse, self.open_coarse, steps, boottime_ns // COARSE_NS, COARSE_BINS
+        last_ns = self.last_ns
+        if last_ns is None or boottime_ns > last_ns:
+            last_ns = boottime_ns
+        fine, open_fine = self._push(self.fine, self.open_fine, steps, boottime_ns, BIN_NS, FINE_BINS)
+        coarse, open_coarse = self._push(
+            self.coarse, self.open_coarse, steps, boottime_ns, COARSE_NS, COARSE_BINS
         )
-        return Window(self.max_age_ns, self.resolution, boottime_ns, fine, open_fine, coarse, open_coarse)
+        return Window(self.max_age_ns, self.resolution, last_ns, fine, open_fine, coarse, open_coarse)
+
+    def _push(
+        self, closed: Closed, open_bin: Bin | None, steps: int, boottime_ns: int, width: int, most: int
+    ) -> tuple[Closed, Bin]:
+        index = boottime_ns // width
+        if open_bin is None:
+            return Closed(index, index, index), Bin(index, 1, steps, steps, steps, steps)
+        if index <= open_bin.index:
+            return closed, open_bin.add(steps)
+        # Of a closed bin the exact time of its last value is gone: it is taken to be the bin's end, the latest it can have been.
+        closed = closed.close(open_bin, self.resolution, index, 1 + self.max_age_ns // width, most)
+        return closed, Bin(index, 1, steps, steps, steps, steps)
+
+    def once(self, look: "Callable[[Window, int], Said]", now_ns: int) -> Said:
+        """Return `look(self, now_ns)`, which may depend on `now_ns` by its fine bin alone: while that and the window are the
+        same, so is the result, and the newest one is kept. It is no part of what the window is, nor of its encoding.
+        """
+        bin_, kept = now_ns // BIN_NS, self.__dict__.get("_kept")
+        if kept is None or kept[0] is not look or kept[1] != bin_:
+            kept = self.__dict__["_kept"] = look, bin_, look(self, now_ns)
+        said: Said = kept[2]
+        return said
 
     def heard_since_ns(self) -> int | None:
-        """Return the start of the oldest fine bin that is kept, or None where nothing was heard."""
-        oldest = self.fine[0] if self.fine else self.open_fine
-        return None if oldest is None else oldest.index * BIN_NS
+        """Return the start of the oldest fine bin that is kept and heard something, or None where nothing was heard."""
+        return None if self.open_fine is None else self.fine.since * BIN_NS
 
     def series(self, now_ns: int, span_ns: int) -> list[float | None]:
         """Return the bins' means over the span, oldest first, in the channel's unit; None where a bin is unknown."""
-        heard, before, index, newest, width = self._within(now_ns, span_ns)
-        values: list[float | None] = []
-        for bin_ in heard:
-            if bin_.index > index:
-                self._fill(values, before, index, bin_.index, width)
-            values.append(bin_.total / bin_.count * self.resolution)
-            index, before = bin_.index + 1, bin_
-        self._fill(values, before, index, newest + 1, width)
+        closed, open_bin, first, newest, width = self._within(now_ns, span_ns)
+        if open_bin is None:
+            return [None] * (newest + 1 - first)
+        values: list[float | None] = [None] * (min(closed.first, newest + 1) - first)
+        values += closed.means[max(first - closed.first, 0) :]
+        if first <= open_bin.index:
+            values.append(open_bin.total / open_bin.count * self.resolution)
+        empty = newest - max(open_bin.index, first - 1)
+        stands = min(max(self._held_until(width) - newest + empty, 0), empty)
+        values += [open_bin.last * self.resolution] * stands
+        values += [None] * (empty - stands)
         return values
 
     def mean(self, now_ns: int, span_ns: int, *, whole: bool = True) -> float | None:
         """Return the mean of the bins' means over the span; None where any bin is unknown (`whole`), or the newest is."""
-        values = self.series(now_ns, span_ns)
-        known = [value for value in values if value is not None]
-        if not known or values[-1] is None or (whole and len(known) < len(values)):
-            return None
-        return fsum(known) / len(known)
+        known, _ = self._known(now_ns, span_ns, whole=whole)
+        return fsum(known) / len(known) if known else None
 
     def minimum(self, now_ns: int, span_ns: int, *, whole: bool = True) -> float | None:
         """Return the least value heard in the span; None as in `mean`."""
@@ -127,14 +199,10 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
 
         None as in `mean`, and where fewer than two bins are known.
         """
-        values = self.series(now_ns, span_ns)
-        known = [value for value in values if value is not None]
-        if len(known) < 2 or values[-1] is None or (whole and len(known) < len(values)):
+        known, places = self._known(now_ns, span_ns, whole=whole)
+        if len(known) < 2:
             return None
-        if len(known) == len(values):
-            offsets, below = _offsets(len(known))
-        else:
-            offsets, below = _centred([at for at, value in enumerate(values) if value is not None])
+        offsets, below = _offsets(len(known)) if places is None else _centred(places)
         level = fsum(known) / len(known)
         above = fsum([offset * (value - level) for offset, value in zip(offsets, known, strict=True)])
         width_ns = BIN_NS if span_ns <= FINE_BINS * BIN_NS else COARSE_NS
@@ -142,67 +210,61 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
 
     def spread(self, now_ns: int, span_ns: int, *, whole: bool = True) -> float | None:
         """Return the standard deviation of the bins' means over the span; None as in `slope`."""
-        values = self.series(now_ns, span_ns)
-        known = [value for value in values if value is not None]
-        if len(known) < 2 or values[-1] is None or (whole and len(known) < len(values)):
+        known, _ = self._known(now_ns, span_ns, whole=whole)
+        if len(known) < 2:
             return None
         level = fsum(known) / len(known)
         return sqrt(fsum([(value - level) ** 2 for value in known]) / len(known))
 
-    def _extreme(self, now_ns: int, span_ns: int, *, whole: bool, least: bool) -> float | None:
-        # Not by way of `series`: what a bin holds on to was heard in it or before the span, so one look at each stored bin
-        # is enough. Spans of a day are asked for at each reading.
-        heard, before, first, newest, width = self._within(now_ns, span_ns)
-        last = heard[-1] if heard else before
-        if last is None or (last.index != newest and newest > self._held_until(last, width)):
-            return None
-        if whole and None in self.series(now_ns, span_ns):
-            return None
-        steps = [bin_.least for bin_ in heard] if least else [bin_.greatest for bin_ in heard]
-        if (
-            before is not None
-            and (not heard or heard[0].index != first)
-            and first <= self._held_until(before, width)
-        ):
-            steps.append(before.last)
-        return float(min(steps) if least else max(steps)) * self.resolution
+    def _known(
+        self, now_ns: int, span_ns: int, *, whole: bool
+    ) -> tuple[Sequence[float], Sequence[int] | None]:
+        """Return the known means of a span and their places in it (None: all of them); no means where `whole` or the newest
+        bin being unknown forbids it.
+        """
+        closed, open_bin, first, newest, _ = self._within(now_ns, span_ns)
+        if open_bin is not None and open_bin.index == newest and first >= closed.whole_from:
+            # The ordinary case: no gap in the span, and the newest bin heard something.
+            means = closed.means[first - closed.first :]
+            return (*means, open_bin.total / open_bin.count * self.resolution), None  # type: ignore[arg-type]
+        values = self.series(now_ns, span_ns)
+        known = [value for value in values if value is not None]
+        if len(known) == len(values):
+            return known, None
+        if whole or values[-1] is None:
+            return (), None
+        return known, [at for at, value in enumerate(values) if value is not None]
 
-    def _within(self, now_ns: int, span_ns: int) -> tuple[list[Bin], Bin | None, int, int, int]:
-        """Return the stored bins of a span, the one before them, the span's first and last index, and the bins' width."""
+    def _extreme(self, now_ns: int, span_ns: int, *, whole: bool, least: bool) -> float | None:
+        closed, open_bin, first, newest, width = self._within(now_ns, span_ns)
+        if open_bin is None or newest > self._held_until(width) or (whole and first < closed.whole_from):
+            return None
+        if first > open_bin.index:
+            return open_bin.last * self.resolution
+        pick, steps = (min, open_bin.least) if least else (max, open_bin.greatest)
+        if not closed.means or first == open_bin.index:
+            return steps * self.resolution
+        at = max(first - closed.first, 0)
+        value = pick(steps, (closed.least_from if least else closed.greatest_from)[at]) * self.resolution
+        held = closed.means[at] if closed.least[at] is None else None
+        return value if held is None else pick(value, held)
+
+    def _within(self, now_ns: int, span_ns: int) -> tuple[Closed, Bin | None, int, int, int]:
+        """Return the closed bins and the open one, the span's first bin and its newest, and the bins' width. A moment before
+        the newest value counts as that value's.
+        """
         if span_ns <= FINE_BINS * BIN_NS:
             closed, open_bin, width = self.fine, self.open_fine, BIN_NS
         else:
             closed, open_bin, width = self.coarse, self.open_coarse, COARSE_NS
         newest = now_ns // width
-        first = newest - max(1, -(-span_ns // width)) + 1
-        start = bisect_left(closed, first, key=_INDEX)
-        heard = list(closed[start:])
-        before = closed[start - 1] if start else None
-        if open_bin is not None:
-            if open_bin.index < first:
-                before = open_bin
-            else:
-                heard.append(open_bin)
-        while heard and heard[-1].index > newest:
-            heard.pop()
-        return heard, before, first, newest, width
+        if open_bin is not None and newest < open_bin.index:
+            newest = open_bin.index
+        return closed, open_bin, newest - max(1, -(-span_ns // width)) + 1, newest, width
 
-    def _fill(self, values: list[float | None], before: Bin | None, start: int, end: int, width: int) -> None:
-        """Add the values of the empty bins from `start` to before `end`: the last one before them, while it stands."""
-        if before is not None:
-            stands = min(end, self._held_until(before, width) + 1)
-            values.extend([before.last * self.resolution] * (stands - start))
-            start = max(start, stands)
-        values.extend([None] * (end - start))
-
-    def _held_until(self, before: Bin, width: int) -> int:
-        """Return the last bin at whose start the last value of `before` still stands. Its exact time is known of the newest
-        value only; of an older bin it is taken to be the bin's end, the latest it can have been.
-        """
-        heard_ns = (before.index + 1) * width
-        if self.last_ns is not None and self.last_ns // width == before.index:
-            heard_ns = self.last_ns
-        return (heard_ns + self.max_age_ns) // width
+    def _held_until(self, width: int) -> int:
+        """Return the last bin at whose start the newest value still stands."""
+        return ((self.last_ns or 0) + self.max_age_ns) // width
 
 
 @lru_cache(maxsize=FINE_BINS)
@@ -216,20 +278,3 @@ def _centred(places: Sequence[int]) -> tuple[tuple[float, ...], float]:
     middle = sum(places) / len(places)
     offsets = tuple(place - middle for place in places)
     return offsets, fsum(offset * offset for offset in offsets)
-
-
-def _push(
-    closed: tuple[Bin, ...], open_bin: Bin | None, steps: int, index: int, most: int
-) -> tuple[tuple[Bin, ...], Bin]:
-    if open_bin is None:
-        return closed, Bin(index, 1, steps, steps, steps, steps)
-    if index <= open_bin.index:
-        return closed, open_bin.add(steps)
-    # Bins older than the window are let go as the next one closes; one older is kept, whose value the first may hold.
-    oldest = index - most - 1
-    kept = (
-        closed
-        if not closed or closed[0].index >= oldest
-        else tuple(bin_ for bin_ in closed if bin_.index >= oldest)
-    )
-    return (*kept, open_bin), Bin(index, 1, steps, steps, steps, steps)

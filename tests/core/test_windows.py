@@ -10,6 +10,7 @@ from hypothesis import given, strategies as st
 from appliance.core.clock import SECOND, Instant
 from appliance.core.features import Feature, FeatureSpec, extract
 from appliance.core.windows import BIN_NS, Window
+from tests.core.plain import PlainWindow
 
 PUSHES = st.lists(st.tuples(st.integers(1, 700), st.integers(-500, 5000)), min_size=1, max_size=120)
 MAX_AGE = 600 * SECOND
@@ -54,8 +55,9 @@ def test_memory_is_bounded_whatever_the_rate() -> None:
     window = Window.empty(MAX_AGE, 0.1)
     for second in range(0, 200_000, 7):
         window = window.push(second % 900, second * SECOND)
-    assert len(window.fine) <= 242
-    assert len(window.coarse) <= 146
+    for column in (window.fine.means, window.fine.least, window.fine.greatest):
+        assert len(column) <= 241
+    assert len(window.coarse.means) <= 145
     assert len(msgspec.msgpack.encode(window)) < 10_000
 
 
@@ -135,31 +137,42 @@ def test_a_feature_is_unknown_without_its_channel_and_without_a_baseline() -> No
     assert np.isfinite(row[2:]).all()
 
 
-@given(
-    PUSHES,
-    st.sampled_from((0, 31, 700, 5000, 90_000)),
-    st.sampled_from((1, 30, 119, 3600, 7200, 7201, 86_400)),
-    st.booleans(),
+GAPS = st.one_of(
+    st.integers(1, 90), st.sampled_from((-20, 30, 600, 1799, 1800, 3600, 7200, 7260, 20_000, 90_000, 400_000))
 )
-def test_least_and_greatest_agree_with_a_look_at_each_bin(pushes, later, span, whole) -> None:
-    """They are found from stored bins alone; the bins of `series`, one by one, say what they must be."""
-    pushes = [
-        (seconds, 100 + index) for index, (seconds, _) in enumerate(pushes)
-    ]  # rising: each bin's last is its greatest
-    window, at = filled(pushes)
-    now = at + later * SECOND
-    window = msgspec.structs.replace(
-        window,
-        fine=tuple(msgspec.structs.replace(one, count=1, total=one.last) for one in window.fine),
-        open_fine=msgspec.structs.replace(window.open_fine, count=1, total=window.open_fine.last),
-        coarse=tuple(msgspec.structs.replace(one, count=1, total=one.last) for one in window.coarse),
-        open_coarse=msgspec.structs.replace(window.open_coarse, count=1, total=window.open_coarse.last),
+
+
+@given(
+    st.lists(st.tuples(GAPS, st.integers(1, 60), st.integers(-500, 5000)), min_size=1, max_size=12),
+    st.sampled_from((60, 600, 1800, 7200, 172_800)),
+    st.sampled_from((0, 0, 1, 31, 700, 5000, 90_000)),
+    st.sampled_from((1, 30, 119, 1800, 3600, 7200, 7201, 86_400)),
+)
+def test_columns_give_the_bits_of_a_look_at_each_bin(pushes, max_age, later, span) -> None:
+    """Runs of readings with gaps, values of the past, and ages up to days; then each statistic, beside the plain one."""
+    window, plain, at = Window.empty(max_age * SECOND, 0.1), PlainWindow(max_age * SECOND, 0.1), 50 * SECOND
+    for gap, times, steps in pushes:
+        at += gap * SECOND
+        for turn in range(times):
+            at += 37 * SECOND * turn % (90 * SECOND)
+            value = steps + turn * turn % 23
+            window = window.push(value, at)
+            plain.push(value, at)
+    now = max(at, window.last_ns) + later * SECOND
+    assert window.heard_since_ns() == plain.heard_since_ns()
+    assert window.series(now, span * SECOND) == plain.series(now, span * SECOND)
+    for name in ("mean", "minimum", "maximum", "slope", "spread"):
+        for whole in (True, False):
+            found = getattr(window, name)(now, span * SECOND, whole=whole)
+            assert found == plain.statistic(name, now, span * SECOND, whole=whole), (name, whole)
+
+
+def test_a_long_silence_costs_no_memory() -> None:
+    window = (
+        Window.empty(MAX_AGE, 0.1).push(1, 0).push(2, 400 * 86_400 * SECOND).push(3, 401 * 86_400 * SECOND)
     )
-    bins = window.series(now, span * SECOND)
-    known = [value for value in bins if value is not None]
-    expected = None if bins[-1] is None or (whole and len(known) < len(bins)) else max(known)
-    assert window.maximum(now, span * SECOND, whole=whole) == expected
-    assert (window.minimum(now, span * SECOND, whole=whole) is None) is (expected is None)
+    assert len(window.fine.means) <= 241
+    assert len(window.coarse.means) <= 145
 
 
 def test_a_value_from_before_the_span_counts_while_it_stands() -> None:

@@ -41,7 +41,11 @@ class Switches(msgspec.Struct, NoFault, frozen=True):
 
     def propose(self, snapshot: Snapshot) -> Proposal | None:
         """Narrow to between the current and the safe action while the limit is reached."""
-        if snapshot.current is None or self._recent(snapshot) < self.per_hour:
+        if (
+            snapshot.current is None
+            or len(snapshot.memory.switches) < self.per_hour
+            or self._recent(snapshot) < self.per_hour
+        ):
             return None
         low, high = sorted((snapshot.current, snapshot.ladder.safe))
         return Proposal(
