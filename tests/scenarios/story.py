@@ -128,8 +128,7 @@ class Timed(msgspec.Struct, frozen=True):
 
 
 class Story(msgspec.Struct, frozen=True):
-    """A scenario, read. `needs` names what it needs that may not be there yet; `broker`: it is also played
-    at a real one, so many times as fast as the clock."""
+    """A scenario, read. `broker`: it is also played at a real one, so many times as fast as the clock."""
 
     name: str
     title: str
@@ -140,7 +139,6 @@ class Story(msgspec.Struct, frozen=True):
     doing: dict[str, str]
     observe: bool
     broker: float
-    needs: tuple[str, ...]
 
     @property
     def zone(self) -> ZoneInfo:
@@ -168,7 +166,6 @@ def read(name: str, folder: Path = FOLDER) -> Story:
             ("doing", {}),
             ("observe", False),
             ("broker", 0),
-            ("needs", []),
         )
     }
     start = table.pop("start")
@@ -187,7 +184,6 @@ def read(name: str, folder: Path = FOLDER) -> Story:
         own["doing"],
         own["observe"],
         own["broker"],
-        tuple(own["needs"]),
     )
 
 

@@ -1,7 +1,6 @@
 """Household situations, each in a folder of its own, with the decision that an owner would expect. Read them as stories."""
 
 from functools import cache
-from importlib.util import find_spec
 
 import msgspec
 import pytest
@@ -16,17 +15,10 @@ from tests.scenarios.stage import Stage
 PLAYED = [name for name in story.names() if story.written(name).get("broker")]
 
 
-def read(name: str) -> story.Story:
-    for module in story.written(name).get("needs", ()):
-        if find_spec(module) is None:
-            pytest.skip(f"needs {module}")
-    return story.read(name)
-
-
 @cache
 def run(name: str) -> Course:
     """Return the course of a scenario, run once."""
-    course = Course(read(name))
+    course = Course(story.read(name))
     course.run()
     return course
 
@@ -49,7 +41,7 @@ def test_the_same_history_gives_the_same_decisions_in_replay(name) -> None:
 
 @pytest.mark.parametrize("name", PLAYED)
 def test_it_goes_the_same_way_with_the_real_daemon_at_a_real_broker(name, silent_broker, tmp_path) -> None:  # noqa: F811
-    told = read(name)
+    told = story.read(name)
     stage = Stage(told, silent_broker, tmp_path)
     stage.play()
     log = (tmp_path / "log").read_text("utf-8", "replace")
