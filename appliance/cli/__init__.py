@@ -18,7 +18,8 @@ COMMANDS = {
     "simulate": "simulation",
     "demo": "demo",
     "decisions": "history",
-    "why": "history",
+    "why": "why",
+    "why-not": "why",
     "override": "override",
     "accept": "override",
     "dismiss": "override",
@@ -44,7 +45,7 @@ class _Lazy(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f"appliance.cli.{COMMANDS[cmd_name]}")
-        return cast("click.Command", getattr(module, cmd_name))
+        return cast("click.Command", getattr(module, cmd_name.replace("-", "_")))
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

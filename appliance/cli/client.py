@@ -44,7 +44,8 @@ def ask(
             text = answer.read(MAX_ANSWER)
             return json.loads(text) if text else None
     except HTTPError as refused:
-        raise ApplianceError(_problem(refused), hint="see docs/http.md") from None
+        said, hint = _problem(refused)
+        raise ApplianceError(said, hint=hint) from None
     except (URLError, TimeoutError, ConnectionError) as gone:
         reason = gone.reason if isinstance(gone, URLError) else gone
         raise LinkError(
@@ -74,9 +75,12 @@ def written_token(loaded: Loaded) -> str:
         ) from None
 
 
-def _problem(refused: HTTPError) -> str:
+def _problem(refused: HTTPError) -> tuple[str, str]:
+    """Return what the daemon said was wrong, and what to do about it."""
     try:
         problem = json.loads(refused.read(MAX_ANSWER))
     except ValueError:
-        return f"the daemon refused ({refused.code})"
-    return f"the daemon refused ({refused.code}): {problem.get('detail') or problem.get('title')}"
+        problem = {}
+    said = problem.get("detail") or problem.get("title")
+    hint = problem.get("hint") or "see docs/http.md"
+    return f"the daemon refused ({refused.code}){f': {said}' if said else ''}", hint

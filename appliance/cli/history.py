@@ -1,4 +1,4 @@
-"""`appliance decisions` and `appliance why`: what was decided, and why."""
+"""`appliance decisions`: what was decided."""
 
 import json
 from pathlib import Path
@@ -24,23 +24,9 @@ def decisions(appliance: str | None, limit: int, path: Path | None, *, as_json: 
         click.echo(json.dumps(decision, ensure_ascii=False) if as_json else line(decision))
 
 
-@click.command()
-@click.argument("appliance")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@config_option
-def why(appliance: str, path: Path | None, *, as_json: bool) -> None:
-    """Say why APPLIANCE does what it does: a sentence first, then the voices, then what they looked at."""
-    answer = ask(load(path), "GET", f"/v1/appliances/{appliance}/why")
-    if as_json:
-        click.echo(json.dumps(answer, ensure_ascii=False))
-        return
-    click.echo(answer["sentence"])
-    for text in answer["lines"]:
-        click.echo(f"  {text}")
-
-
 def line(decision: dict[str, Any]) -> str:
-    """Return one decision in one line."""
+    """Return one decision in one line, its number first: `appliance why --at "#123"` gives the account of it."""
     count = f" ×{decision['count']}" if decision.get("count", 1) > 1 else ""
     unrecorded = "" if decision.get("recorded", True) else "  (not on disk)"
-    return f"{decision['at']}  {decision['appliance']:<12} {decision['action'] or '–':<7} {decision['because']}  [{decision['source']}]{count}{unrecorded}"
+    number = f"#{decision['id']}"
+    return f"{number:<6} {decision['at']}  {decision['appliance']:<12} {decision['action'] or '–':<7} {decision['because']}  [{decision['source']}]{count}{unrecorded}"

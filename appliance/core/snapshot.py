@@ -5,6 +5,7 @@ Never in here: a clock, or anything that a decision could alter.
 
 from collections.abc import Mapping
 from datetime import tzinfo
+from typing import Any
 
 import msgspec
 
@@ -108,6 +109,10 @@ class Snapshot(msgspec.Struct, frozen=True):
         since = self.memory.true_since.get(key)
         return None if since is None or since.boot_id != self.now.boot_id else since.boottime_ns
 
+    def but(self, **changes: Any) -> "Snapshot":
+        """Return the same snapshot with other `changes`; nothing that was looked up before is taken over."""
+        return msgspec.structs.replace(self, seen={}, **changes)
+
     def supposing(self) -> "Snapshot":
         """Return the same snapshot, in which every model's likeliest label stands: for what may only be recommended."""
-        return msgspec.structs.replace(self, suppose=True, seen={})
+        return self.but(suppose=True)

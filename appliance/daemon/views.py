@@ -25,6 +25,7 @@ from appliance.adapters.http.port import (
     PointView,
     SeriesView,
     Supposed,
+    WhyNotView,
     WhyView,
 )
 from appliance.adapters.store import Kept, Store
@@ -33,7 +34,7 @@ from appliance.core.arbitration import Authority
 from appliance.core.clock import SECOND, Instant
 from appliance.core.conditions import Acknowledged
 from appliance.core.events import Memory
-from appliance.core.explain import inputs, lines, sentence
+from appliance.core.explain import inputs
 from appliance.core.profile import Appliance
 from appliance.core.quantities import convert
 from appliance.core.readings import Quality
@@ -42,6 +43,7 @@ from appliance.core.state import ApplianceState
 from appliance.daemon.control import Control
 from appliance.daemon.people import People
 from appliance.daemon.vitals import Vitals
+from appliance.daemon.whys import Whys
 from appliance.errors import ConfigError, Malformed
 
 QUALITIES = {0: "good", 1: "uncertain", 2: "bad"}
@@ -65,6 +67,7 @@ class Views:
         self._loop = asyncio.get_running_loop()
         self._shown: dict[str, tuple[object, ...]] = {}
         self._health = ""
+        self._whys = Whys(control, store)
         self.feed = Feed()
         self.vitals = Vitals(control, store, missing_models, observe=observe)
 
@@ -79,17 +82,13 @@ class Views:
         spec = self._control.controller.home.appliances.get(appliance)
         return None if spec is None else self._appliance(spec)
 
-    def why(self, appliance: str) -> WhyView | None:
-        """Return why it does what it does, or None."""
-        state = self._control.controller.state.appliances.get(appliance)
-        if state is None:
-            return None
-        if state.last is None:
-            return WhyView(appliance, "Nothing has been decided yet.", (), None)
-        now_inputs = inputs(self._snapshot(self._control.controller.home.appliances[appliance], state))
-        return WhyView(
-            appliance, sentence(state.last), lines(state.last, now_inputs), self._decision_view(state)
-        )
+    async def why(self, appliance: str, at: str | None, *, flip: bool) -> WhyView | None:
+        """Return why it does what it does, or did then."""
+        return await self._whys.why(appliance, at, flip=flip)
+
+    async def why_not(self, appliance: str, action: str, at: str | None) -> WhyNotView | None:
+        """Return why it does not do `action`, or did not then."""
+        return await self._whys.why_not(appliance, action, at)
 
     def decisions(self, which: DecisionFilter, before_id: int | None, limit: int) -> Sequence[DecisionView]:
         """*thread*: return decisions, the newest first; from the ring where there is no disk."""

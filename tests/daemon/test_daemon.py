@@ -22,14 +22,24 @@ def test_a_reading_becomes_a_command_with_a_reason(daemon, fan) -> None:
     assert {seen["channel"]: seen["quality"] for seen in last["inputs"]}["pm2_5"] == "good"
     assert daemon.ask("/v1/appliances/fan/why")["sentence"] == "high, because 40 µg/m³ of dust."
     assert daemon.ask(f"/v1/decisions/{last['id']}")["id"] == last["id"]
-    told = subprocess.run(
-        [sys.executable, "-m", "appliance", "why", "fan", "--config", str(daemon.config)],
+    told = typed(daemon, "why", "fan", "--at", f"#{last['id']}")
+    assert told.stdout.startswith("high, because 40 µg/m³ of dust.\n")
+    assert "nearest flip: pm2_5 at 19.9 µg/m³ (201 steps less than 40): off" in told.stdout
+    assert "nearest flip" not in typed(daemon, "why", "fan", "--no-flip").stdout
+    told = typed(daemon, "why-not", "fan", "off")
+    assert told.stdout.startswith("not off, because rule dusty wants exactly high: 40 µg/m³ of dust.\n")
+    told = typed(daemon, "why-not", "fan", "boost")
+    assert (told.returncode, "It has off, low, high, auto." in told.stderr) == (1, True)
+
+
+def typed(daemon, *words: str) -> subprocess.CompletedProcess[str]:
+    """Type a command; return what it said."""
+    return subprocess.run(
+        [sys.executable, "-m", "appliance", *words, "--config", str(daemon.config)],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        check=True,
     )
-    assert told.stdout.startswith("high, because 40 µg/m³ of dust.\n")
 
 
 def test_a_hand_is_obeyed_and_the_daemon_says_until_when(daemon, fan) -> None:

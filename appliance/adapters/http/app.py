@@ -20,6 +20,7 @@ from appliance.adapters.http import (
     pages,
     readings,
     stream,
+    whys,
 )
 from appliance.adapters.http.limits import LOOPBACK_HOSTS, Gate, Refusals
 from appliance.adapters.http.port import HomePort
@@ -60,6 +61,7 @@ def create_app(home: HomePort, *, token: str, allowed_hosts: Iterable[str] = ())
     tell_problems(app)
     for router in (
         appliances.router(home),
+        whys.router(home),
         overrides.router(home),
         answers.router(home),
         decisions.router(home, threads),

@@ -1,12 +1,12 @@
-"""Owns the resource of appliances: what each does now, and why.
+"""Owns the resource of appliances: what each does now.
 
-Never in here: changing that (see `overrides`).
+Never in here: changing that (see `overrides`), or the account of it (see `whys`).
 """
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from appliance.adapters.http.models import ApplianceList, ApplianceModel, WhyModel
+from appliance.adapters.http.models import ApplianceList, ApplianceModel
 from appliance.adapters.http.port import HomePort
 from appliance.adapters.http.problems import REFUSALS, Refused
 
@@ -36,13 +36,5 @@ def router(home: HomePort) -> APIRouter:
         if view is None:
             raise no_such_appliance()
         return ApplianceModel.of(view).response()
-
-    @routes.get("/{appliance}/why", response_model=WhyModel)
-    async def why(appliance: str) -> Response:
-        """Why it does what it does: a sentence, and the whole account."""
-        view = home.why(appliance)
-        if view is None:
-            raise no_such_appliance()
-        return WhyModel.of(view).response()
 
     return routes

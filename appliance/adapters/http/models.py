@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from appliance.adapters.http.port import AlarmView, ApplianceView, DecisionView, OverrideView, WhyView
+from appliance.adapters.http.port import AlarmView, ApplianceView, DecisionView, OverrideView
 from appliance.core.arbitration import Voice
 from appliance.core.clock import Instant
 from appliance.core.events import Advice, Input
@@ -268,25 +268,6 @@ class ApplianceList(AnswerModel):
     """All appliances of the home."""
 
     appliances: tuple[ApplianceModel, ...]
-
-
-class WhyModel(AnswerModel):
-    """Why an appliance does what it does."""
-
-    appliance: str
-    sentence: str
-    lines: tuple[str, ...] = Field(description="The whole account")
-    decision: DecisionModel | None
-
-    @classmethod
-    def of(cls, given: WhyView) -> "WhyModel":
-        """Spell `given`."""
-        return cls(
-            appliance=given.appliance,
-            sentence=given.sentence,
-            lines=given.lines,
-            decision=None if given.decision is None else DecisionModel.of(given.decision),
-        )
 
 
 class ReadingHappened(AnswerModel):

@@ -11,6 +11,7 @@ import msgspec
 from appliance.adapters.http.feed import Subscription
 from appliance.core.clock import Instant
 from appliance.core.events import Advice, Decision, Input, Override
+from appliance.core.explain.flip import Flips
 
 
 class DecisionView(msgspec.Struct, frozen=True):
@@ -74,9 +75,23 @@ class ApplianceView(msgspec.Struct, frozen=True):
 
 
 class WhyView(msgspec.Struct, frozen=True):
-    """Why an appliance does what it does: one `sentence`, and the whole account in `lines`."""
+    """Why an appliance does what it does: one `sentence`, and the whole account in `lines`.
+
+    `flips` says what would have changed it, where that was asked for and can be told.
+    """
 
     appliance: str
+    sentence: str
+    lines: tuple[str, ...]
+    decision: DecisionView | None
+    flips: Flips | None = None
+
+
+class WhyNotView(msgspec.Struct, frozen=True):
+    """Why an appliance does not do `action`: one `sentence`, and what each rule that could ask for it waits for."""
+
+    appliance: str
+    action: str
     sentence: str
     lines: tuple[str, ...]
     decision: DecisionView | None
@@ -169,8 +184,20 @@ class HomePort(Protocol):
         """*loop*: return one appliance, None where there is none of this id."""
         ...
 
-    def why(self, appliance: str) -> WhyView | None:
-        """*loop*: return why it does what it does, None where there is no appliance of this id."""
+    async def why(self, appliance: str, at: str | None, *, flip: bool) -> WhyView | None:
+        """*loop*: return why it does what it does, or did at the moment that `at` names.
+
+        None where nothing was decided then, or nothing that is still kept. With `flip` also what would have changed it:
+        that takes up to seconds, off the loop. The appliance exists.
+
+        Raises:
+            PayloadError: `at` names no moment of the past.
+            StoreError: the history cannot be read, or not within a second.
+        """
+        ...
+
+    async def why_not(self, appliance: str, action: str, at: str | None) -> WhyNotView | None:
+        """*loop*: return why it does not do `action`, one of its actions or modes; as `why`."""
         ...
 
     def decisions(self, which: DecisionFilter, before_id: int | None, limit: int) -> Sequence[DecisionView]:

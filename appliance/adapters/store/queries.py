@@ -42,12 +42,24 @@ class Queries(History):
         return self._one("decisions.id = ?", within(number))
 
     def decision_at(self, appliance: str, wall_ns: int) -> rows.Kept | None:
-        """Return the decision of `appliance` that held at a wall time, or None. Raises StoreError."""
-        return self._one(
-            "appliance = ? AND wall <= ? ORDER BY wall DESC, decisions.id DESC LIMIT 1",
-            appliance,
-            within(wall_ns),
-        )
+        """Return the decision of `appliance` that held at a wall time, or None. Raises StoreError.
+
+        Of all decisions the last one until then is found by its time, and from there back by number, which is the order in
+        which they were made, whatever the wall clock did: two steps in two indices, in a history of any length.
+        """
+        with read_only(self._decisions) as connection:
+            last = connection.execute(
+                "SELECT id FROM decisions WHERE wall <= ? ORDER BY wall DESC, id DESC LIMIT 1",
+                (within(wall_ns),),
+            ).fetchone()
+            if last is None:
+                return None
+            row = connection.execute(
+                f"SELECT {rows.COLUMNS} FROM {rows.FROM} WHERE appliance = ? AND decisions.id <= ?"  # noqa: S608  fixed clauses
+                " ORDER BY decisions.id DESC LIMIT 1",
+                (appliance, last[0]),
+            ).fetchone()
+            return None if row is None else rows.kept_of(row)
 
     def verify(self) -> int | None:
         """Return the number of the first decision that was altered, or before which one is missing; None: all are there.

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC
 
 import httpx
 import msgspec
@@ -22,6 +23,7 @@ from appliance.adapters.http.port import (
     PointView,
     SeriesView,
     Supposed,
+    WhyNotView,
     WhyView,
 )
 from appliance.adapters.http.protocol import Limits
@@ -29,6 +31,8 @@ from appliance.adapters.http.server import Server, serve
 from appliance.core.arbitration import Authority, Ladder, Proposal, arbitrate
 from appliance.core.clock import SECOND, Instant
 from appliance.core.events import Advice, Decision, Input, Override
+from appliance.core.explain.flip import Change, Flips, Named
+from appliance.core.explain.moment import decision_number, moment_ns
 from appliance.errors import Malformed, StoreError
 
 TOKEN = "t0ken-of-this-home-0123456789"
@@ -163,14 +167,37 @@ class SmallHome:
     def appliance(self, appliance: str) -> ApplianceView | None:
         return self._view() if appliance == "purifier" else None
 
-    def why(self, appliance: str) -> WhyView | None:
-        if appliance != "purifier":
-            return None
-        if not self.history:
-            return WhyView("purifier", "nothing is decided yet.", (), None)
-        view = self.history[-1]
+    def _then(self, at: str | None) -> DecisionView | None:
+        """Return the decision that is meant, as the daemon finds it."""
+        if at is None:
+            return self.history[-1] if self.history else None
+        number = decision_number(at)
+        if number is not None:
+            return self.decision(number)
+        wall_ns = moment_ns(at, now(), UTC)
+        return next((view for view in reversed(self.history) if view.decision.at.wall_ns <= wall_ns), None)
+
+    async def why(self, appliance: str, at: str | None, *, flip: bool) -> WhyView | None:
+        view = self._then(at)
+        if view is None:
+            return None if at is not None else WhyView("purifier", "nothing is decided yet.", (), None)
         said = f"{view.decision.action}, because {view.decision.because}."
-        return WhyView("purifier", said, tuple(voice.because for voice in view.decision.voices), view)
+        found = None
+        if flip:
+            value = view.decision.inputs[0].value
+            assert isinstance(value, float)
+            change = Change("pm2_5", 11.9, "µg/m³", value, round((value - 11.9) / 0.1), "off", exact=True)
+            ends = Named("a person's override ends at 15:43", "high")
+            found = Flips(view.decision.action, (change,), (ends,), (), 9, "rest on this test")
+        lines = tuple(voice.because for voice in view.decision.voices)
+        return WhyView("purifier", said, lines, view, found)
+
+    async def why_not(self, appliance: str, action: str, at: str | None) -> WhyNotView | None:
+        view = self._then(at)
+        if view is None:
+            return None
+        said = f"not {action}, because nobody asks for more than {view.decision.action}."
+        return WhyNotView("purifier", action, said, ("clean_air would want it",), view)
 
     def decisions(self, which: DecisionFilter, before_id: int | None, limit: int) -> Sequence[DecisionView]:
         if not self.disk:

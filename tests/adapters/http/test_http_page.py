@@ -126,6 +126,30 @@ async def test_one_chart_shows_readings_and_actions_on_one_time_axis(home, serve
     await expect(tab.locator("figcaption")).to_contain_text("Fine dust")
 
 
+async def test_a_decision_of_the_list_opens_with_its_account_and_what_would_have_changed_it(
+    home, server, tab
+):
+    tell_a_morning(home)
+    home.hear("pm2_5", 40.0, age_s=12.0)
+    await tab.goto(server.url)
+    await tab.locator(".lately li", has_text="40 µg/m³").first.get_by_role("button").click()
+    dialog = tab.get_by_role("dialog")
+    await expect(dialog.locator("[data-part=sentence]")).to_have_text(
+        "High, because the fine dust is 40 µg/m³, above 12."
+    )
+    await expect(dialog).to_contain_text("rule clean_air (rule) wants high to turbo")
+    await expect(dialog.locator("[data-part=inputs]")).to_contain_text("Fine dust 40 µg/m³, 12 s ago, good")
+    await expect(dialog.locator("[data-part=flips] li").first).to_have_text(
+        "Nearest flip: pm2_5 at 11.9 µg/m³ (281 steps less than 40): off"
+    )
+    await dialog.get_by_role("button", name="Why not turbo?").click()
+    await expect(dialog.locator("[data-part=answer]")).to_contain_text(
+        "Not turbo, because nobody asks for more"
+    )
+    await dialog.get_by_role("button", name="Close").click()
+    await expect(dialog).to_be_hidden()
+
+
 async def test_two_taps_set_an_override_and_one_hands_it_back(home, server, tab):
     tell_a_morning(home)
     await tab.goto(f"{server.url}#token={TOKEN}")

@@ -218,7 +218,7 @@ def test_senses_come_back_from_a_snapshot_and_the_rows_after_it(tmp_path: Path, 
         if row.kind is Kind.READING
     ]
     assert later
-    back = rehear(unpack(blob, house.home.at_start({}, house.start)), house.home.routes, later)
+    back = rehear(unpack(blob, house.home.at_start({}, house.start)), house.home.routes, {}, later)
     assert back.appliances["fan"].senses["pm2_5"] == house.controller.state.appliances["fan"].senses["pm2_5"]
 
 

@@ -2,6 +2,7 @@
 // text, never markup. Never in here: judging a reading or a decision; the API has done that.
 
 import { Chart } from "./chart.js";
+import { Why } from "./why.js";
 import * as words from "./words.js";
 
 const SHAPES = { good: "●", uncertain: "▲", bad: "✕", unknown: "○" };
@@ -86,6 +87,8 @@ function trouble(text) {
 }
 
 const told = (promise) => promise.catch((error) => trouble(error.message));
+
+const why = new Why($("why"), { make, get });
 
 // ---------------------------------------------------------------- one appliance
 
@@ -226,7 +229,8 @@ class Card {
       this.chart.show({ from, to, ladder: this.view.actions, series, decisions: this.decisions });
       for (const button of this.ranges.children) button.setAttribute("aria-pressed", Number(button.dataset.hours) === this.hours);
       this.lately.replaceChildren(...this.decisions.slice(-5).reverse().map((made) => make("li", {},
-        make("time", { datetime: new Date(made.at).toISOString() }, words.day(made.at)), make("b", {}, made.action ?? "–"), make("span", {}, made.because))));
+        make("time", { datetime: new Date(made.at).toISOString() }, words.day(made.at)), make("b", {}, made.action ?? "–"), make("span", {}, made.because),
+        make("button", { type: "button", class: "quiet", "aria-label": `Why? (${words.day(made.at)})`, onclick: () => why.open(this.view, made.id) }, "Why?"))));
     }, this.plotted ? 1000 : 0);
     this.plotted = true;
   }
