@@ -291,7 +291,11 @@ def _rests_on(snapshot: Snapshot) -> tuple[int, ...]:
             newest = sense.newest()
             stands.append(1 if newest is None else 2 + newest.quality)
     others = (*snapshot.words, *snapshot.learned)
-    return (*stands, *[0 if snapshot.value(channel) is not None else 1 for channel in others])
+    # A person's word that a stronger voice stands against changes no action, and is still to be seen.
+    override = snapshot.memory.override
+    all_of_it = (*snapshot.ladder.actions, *snapshot.ladder.modes)
+    person = 0 if override is None else 1 + all_of_it.index(override.action)
+    return (*stands, *[0 if snapshot.value(channel) is not None else 1 for channel in others], person)
 
 
 def _command(

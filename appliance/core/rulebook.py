@@ -164,6 +164,10 @@ def invariant(table: InvariantTable, ladder: Ladder, vocabulary: Vocabulary, *, 
             )
     low, high = _interval(table, ladder, where)
     when = parse(table.when, vocabulary, where=f"{where}, when")
+    if any(isinstance(node, For) for node in when.walk()):
+        raise ProfileError(
+            f"{where}: a claim about every decision can't wait for a `for`", hint="leave the duration out"
+        )
     unless = frozenset(Authority[name] for name in table.unless)
     return Invariant(table.id, when, low, high, unless, table.because)
 
