@@ -55,7 +55,7 @@ def check(path: Path | None) -> None:
     for appliance in found:
         unbound = [
             name
-            for name in appliance.channels
+            for name in (*appliance.channels, *appliance.worded)
             if name not in {channel for _, _, channel in appliance.sources}
         ]
         click.echo(
