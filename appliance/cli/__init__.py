@@ -27,6 +27,7 @@ COMMANDS = {
     "token": "override",
     "decode": "decode",
     "replay": "replaying",
+    "prove": "proving",
     "learn": "learning",
     "config": "configuration",
 }
