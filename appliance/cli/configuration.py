@@ -1,9 +1,11 @@
 """`appliance config check|show`: is the config right, and where does each value come from?"""
 
+import importlib.util
 from pathlib import Path
 
 import click
 
+from appliance.cli.soundness import prove_claims
 from appliance.config import Loaded, appliances, dialects, load_settings, sayable
 from appliance.errors import ConfigError
 
@@ -63,6 +65,8 @@ def check(path: Path | None) -> None:
         )
         if unbound:
             click.echo(f"  not measured here, so unknown to its rules: {', '.join(unbound)}")
+    if importlib.util.find_spec("z3") is not None:
+        prove_claims(found)
     click.echo("ok")
 
 

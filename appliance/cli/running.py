@@ -8,6 +8,7 @@ import click
 
 from appliance.cli.configuration import config_option, load
 from appliance.cli.logs import set_up_logs
+from appliance.cli.soundness import refuse
 from appliance.daemon import run as run_daemon
 
 
@@ -18,4 +19,4 @@ def run(path: Path | None, *, observe: bool) -> None:
     """Run the home that the config describes, until it is told to stop."""
     loaded = load(path)
     set_up_logs(loaded.settings.log.level, sys.stderr)
-    asyncio.run(run_daemon(loaded, observe=observe, read=lambda: load(path)))
+    asyncio.run(run_daemon(loaded, observe=observe, read=lambda: load(path), refuse=refuse))

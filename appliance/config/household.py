@@ -113,6 +113,23 @@ def sayable(specs: Iterable[Appliance], spoken: Iterable[Dialect]) -> None:
                 )
 
 
+def profile_texts(loaded: Loaded) -> tuple[str, ...]:
+    """Return the text of each profile that this home uses, in the order of their names.
+
+    Raises:
+        ConfigError: one of its own can't be read.
+    """
+    shipped = shipped_profiles()
+    names = sorted({table.profile for table in loaded.settings.appliances.values()})
+    try:
+        return tuple(
+            (shipped[name] if name in shipped else loaded.folder / name).read_text(encoding="utf-8")
+            for name in names
+        )
+    except (OSError, UnicodeDecodeError) as broken:
+        raise ConfigError(f"a profile can't be read: {broken}", hint="is the file still there?") from None
+
+
 def _profile(name: str, loaded: Loaded, appliance: str) -> tuple[ProfileTable, str]:
     shipped = shipped_profiles()
     table: dict[str, Any]

@@ -16,7 +16,6 @@ from appliance.core.intake import Intake
 from appliance.core.payloads.message import Message
 from appliance.daemon.hearing import Hearing
 from appliance.daemon.performing import Performer
-from appliance.daemon.reloading import Reloading
 
 LONGEST_NAP_S = 5.0
 """A full control cycle happens at least so often, also in a silent home: the watchdog is fed by nothing else."""
@@ -73,14 +72,6 @@ class Control:
         self.turns += 1
         if self.controller.wake_at() < self._armed_ns:
             self._sooner.set()
-
-    def reload(self, reloading: Reloading) -> None:
-        """Take a new config in, and decide by it at once; where it is bad, nothing changes."""
-        now = self.clock()
-        self.config_refused = reloading.reload(now)
-        if self.config_refused is None:
-            self.performer.reporters = self.controller.home.speakers
-            self.turn([Tick()], now)
 
     async def tick(self, systemd: Systemd) -> None:
         """Hand the controller its ticks, and feed the watchdog after each full cycle. Runs until cancelled."""

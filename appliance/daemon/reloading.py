@@ -4,16 +4,18 @@ Appliances, profiles, rules, exclusions and models change in place, and each app
 broker, the disk or the page anew is refused here, and takes a restart. Never in here: what a setting means.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 from appliance.config import Loaded, appliances, dialects, sayable
-from appliance.core.clock import Instant
-from appliance.core.controller import Controller, Home
+from appliance.core.controller import Home
+from appliance.core.events import Tick
 from appliance.core.restoring import reconfigured
+from appliance.daemon.control import Control
 from appliance.daemon.models import load_models
-from appliance.errors import ConfigError
+from appliance.errors import ApplianceError, ConfigError
 
 log = logging.getLogger(__name__)
 
@@ -22,39 +24,55 @@ IN_PLACE = frozenset({"home", "appliances", "exclusions"})
 
 
 class Reloading:
-    """Takes new configs into `controller`'s home. `read` reads the config anew; `refuse` raises where its rules are unsound."""
+    """Takes new configs into `control`'s home. `read` reads the config anew; `refuse` raises where its rules are unsound: both
+    run in a thread, since files, models and proofs take their time.
+    """
 
     def __init__(
         self,
         loaded: Loaded,
-        controller: Controller,
+        control: Control,
         read: Callable[[], Loaded],
-        refuse: Callable[[Home], None],
+        refuse: Callable[[Loaded, Home], None],
     ) -> None:
         self._loaded = loaded
-        self._controller = controller
+        self._control = control
         self._read = read
         self._refuse = refuse
+        self.asked = asyncio.Event()
+        """Set it to have the config taken in."""
 
-    def reload(self, now: Instant) -> str | None:
-        """Take the config in; return None, or why the last good one stays."""
-        try:
-            home = self._take(self._read())
-        except ConfigError as wrong:
-            log.error("the new config is not taken, the last good one stays: %s", wrong)  # noqa: TRY400  the words say it
-            return str(wrong)
-        old, state = self._controller.home, self._controller.state
+    async def run(self) -> None:
+        """Take the config in whenever that is asked. Runs until cancelled."""
+        while True:
+            await self.asked.wait()
+            self.asked.clear()
+            try:
+                loaded, home = await asyncio.to_thread(self._prepared)
+            except ApplianceError as wrong:
+                log.error("the new config is not taken, the last good one stays: %s", wrong)  # noqa: TRY400  the words say it
+                self._control.config_refused = str(wrong)
+                continue
+            self._loaded = loaded
+            self._take(home)
+            log.info("the new config is in force: %s", ", ".join(home.appliances))
+
+    def _take(self, home: Home) -> None:
+        control, now = self._control, self._control.clock()
+        old, state = control.controller.home, control.controller.state
         moved = {
             name
             for name, spec in home.appliances.items()
             if name in old.appliances and old.appliances[name].actuator.device != spec.actuator.device
         }
-        self._controller.home = home
-        self._controller.state = reconfigured(state, home.at_start({}, now, next_id=state.next_id), moved)
-        log.info("the new config is in force: %s", ", ".join(home.appliances))
-        return None
+        control.controller.home = home
+        control.controller.state = reconfigured(state, home.at_start({}, now, next_id=state.next_id), moved)
+        control.config_refused = None
+        control.performer.reporters = home.speakers
+        control.turn([Tick()], now)
 
-    def _take(self, loaded: Loaded) -> Home:
+    def _prepared(self) -> tuple[Loaded, Home]:
+        loaded = self._read()
         before, after = self._loaded.settings, loaded.settings
         fixed = [
             name
@@ -71,7 +89,7 @@ class Reloading:
             raise ConfigError("no appliance is configured", hint="a home without one needs no daemon")
         sayable(specs, dialects(after))
         classifiers, _ = load_models(specs)
-        home = Home(specs, classifiers, ZoneInfo(after.home.timezone), observe=self._controller.home.observe)
-        self._refuse(home)
-        self._loaded = loaded
-        return home
+        observe = self._control.controller.home.observe
+        home = Home(specs, classifiers, ZoneInfo(after.home.timezone), observe=observe)
+        self._refuse(loaded, home)
+        return loaded, home

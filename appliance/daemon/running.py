@@ -58,7 +58,7 @@ async def run(
     observers: Iterable[Callable[[Decision], None]] = (),
     on_url: Callable[[str, str], None] | None = None,
     read: Callable[[], Loaded] | None = None,
-    refuse: Callable[[Home], None] = lambda _: None,
+    refuse: Callable[[Loaded, Home], None] = lambda _, __: None,
 ) -> None:
     """Run the home that `loaded` describes until SIGTERM or SIGINT, or until this is cancelled.
 
@@ -97,7 +97,7 @@ async def run(
         restored = store.start()
         classifiers, missing = load_models(specs)
         home = Home(specs, classifiers, ZoneInfo(settings.home.timezone), observe=observe)
-        refuse(home)
+        refuse(loaded, home)
         now = clock()
         state = _senses_back(
             home, home.at_start(restored.memories, now, next_id=restored.next_id), store, now
@@ -144,14 +144,16 @@ async def run(
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         if read is not None:
-            reloading = Reloading(loaded, controller, read, refuse)
-            loop.add_signal_handler(signal.SIGHUP, control.reload, reloading)
+            reloading = Reloading(loaded, control, read, refuse)
+            loop.add_signal_handler(signal.SIGHUP, reloading.asked.set)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(link.run(), name="link")
                 group.create_task(control.tick(systemd), name="tick")
                 group.create_task(_look_around(control, store, views, telling, clock, broker), name="look")
                 group.create_task(_serve(settings, folder, control, views, systemd, on_url), name="http")
+                if read is not None:
+                    group.create_task(reloading.run(), name="reload")
                 await stop.wait()
                 systemd.stopping()
                 raise _StopError
