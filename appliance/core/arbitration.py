@@ -107,8 +107,12 @@ def arbitrate(ladder: Ladder, proposals: Iterable[Proposal]) -> Verdict:
             peers.append(heard[position])
             position += 1
         acts = acts or authority not in NARROWING
-        floor = max(peers, key=lambda peer: peer.at_least)
-        ceiling = min(peers, key=lambda peer: peer.at_most)
+        floor = ceiling = peers[0]
+        for peer in peers[1:]:
+            if peer.at_least > floor.at_least:
+                floor = peer
+            if peer.at_most < ceiling.at_most:
+                ceiling = peer
         wanted_low, wanted_high = floor.at_least, ceiling.at_most
         contradiction = wanted_low > wanted_high
         low_side, high_side = floor, ceiling

@@ -75,12 +75,15 @@ def conclude(rules: tuple[Rule, ...], snapshot: Snapshot) -> Conclusion:
     proposals: list[Proposal] = []
     recommendations: list[Proposal] = []
     holds: list[str] = []
+    held = snapshot.memory.holds
     for rule in rules:
-        held = rule.id in snapshot.memory.holds
         when = rule.when.truth(snapshot)
-        speaks, stays = _hold(rule, when, snapshot, held=held)
-        if stays:
-            holds.append(rule.id)
+        if when or rule.id in held:
+            speaks, stays = _hold(rule, when, snapshot)
+            if stays:
+                holds.append(rule.id)
+        else:
+            speaks = False
         if rule.standing is Standing.OFF:
             continue
         if speaks:
@@ -91,11 +94,11 @@ def conclude(rules: tuple[Rule, ...], snapshot: Snapshot) -> Conclusion:
     return Conclusion(tuple(proposals), tuple(recommendations), tuple(holds), true_since)
 
 
-def _hold(rule: Rule, when: Truth, snapshot: Snapshot, *, held: bool) -> tuple[bool, bool]:
-    """Return whether the rule speaks now, and whether it stays held."""
+def _hold(rule: Rule, when: Truth, snapshot: Snapshot) -> tuple[bool, bool]:
+    """Return whether a rule that is true or held speaks now, and whether it stays held."""
     if when:
         return True, rule.until is not None
-    if not held or rule.until is None:
+    if rule.until is None:
         return False, False
     until = rule.until.truth(snapshot)
     if until:

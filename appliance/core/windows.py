@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from itertools import accumulate
 from math import fsum, inf, sqrt
+from operator import mul
 from typing import Self, TypeVar
 
 import msgspec
@@ -18,6 +19,8 @@ BIN_NS = 30 * SECOND
 """A fine bin: half a minute."""
 FINE_BINS = 240
 """Fine bins that are kept: two hours."""
+FINE_NS = FINE_BINS * BIN_NS
+"""Longer spans are of coarse bins."""
 COARSE_NS = 600 * SECOND
 """A coarse bin: ten minutes."""
 COARSE_BINS = 144
@@ -205,7 +208,7 @@ class Window(msgspec.Struct, frozen=True, array_like=True, dict=True):
         offsets, below = _offsets(len(known)) if places is None else _centred(places)
         level = fsum(known) / len(known)
         above = fsum([offset * (value - level) for offset, value in zip(offsets, known, strict=True)])
-        width_ns = BIN_NS if span_ns <= FINE_BINS * BIN_NS else COARSE_NS
+        width_ns = BIN_NS if span_ns <= FINE_NS else COARSE_NS
         return above / below * (60 * SECOND / width_ns)
 
     def spread(self, now_ns: int, span_ns: int, *, whole: bool = True) -> float | None:
@@ -214,7 +217,9 @@ class Window(msgspec.Struct, frozen=True, array_like=True, dict=True):
         if len(known) < 2:
             return None
         level = fsum(known) / len(known)
-        return sqrt(fsum([(value - level) ** 2 for value in known]) / len(known))
+        off = [value - level for value in known]
+        # Multiplied, not raised to a power: that is left to each machine's library, and may differ in the last bit.
+        return sqrt(fsum(map(mul, off, off)) / len(known))
 
     def _known(
         self, now_ns: int, span_ns: int, *, whole: bool
@@ -222,11 +227,14 @@ class Window(msgspec.Struct, frozen=True, array_like=True, dict=True):
         """Return the known means of a span and their places in it (None: all of them); no means where `whole` or the newest
         bin being unknown forbids it.
         """
-        closed, open_bin, first, newest, _ = self._within(now_ns, span_ns)
-        if open_bin is not None and open_bin.index == newest and first >= closed.whole_from:
-            # The ordinary case: no gap in the span, and the newest bin heard something.
-            means = closed.means[first - closed.first :]
-            return (*means, open_bin.total / open_bin.count * self.resolution), None  # type: ignore[arg-type]
+        closed, open_bin, first, newest, width = self._within(now_ns, span_ns)
+        if open_bin is not None and closed.whole_from <= first <= open_bin.index:
+            empty = newest - open_bin.index
+            if not empty or newest <= self._held_until(width):
+                # The ordinary case: no bin of the span is unknown.
+                means = closed.means[first - closed.first :]
+                held = (open_bin.last * self.resolution,) * empty
+                return (*means, open_bin.total / open_bin.count * self.resolution, *held), None  # type: ignore[arg-type]
         values = self.series(now_ns, span_ns)
         known = [value for value in values if value is not None]
         if len(known) == len(values):
@@ -253,14 +261,14 @@ class Window(msgspec.Struct, frozen=True, array_like=True, dict=True):
         """Return the closed bins and the open one, the span's first bin and its newest, and the bins' width. A moment before
         the newest value counts as that value's.
         """
-        if span_ns <= FINE_BINS * BIN_NS:
+        if span_ns <= FINE_NS:
             closed, open_bin, width = self.fine, self.open_fine, BIN_NS
         else:
             closed, open_bin, width = self.coarse, self.open_coarse, COARSE_NS
         newest = now_ns // width
         if open_bin is not None and newest < open_bin.index:
             newest = open_bin.index
-        return closed, open_bin, newest - max(1, -(-span_ns // width)) + 1, newest, width
+        return closed, open_bin, newest + 1 - (-(-span_ns // width) or 1), newest, width
 
     def _held_until(self, width: int) -> int:
         """Return the last bin at whose start the newest value still stands."""

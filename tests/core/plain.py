@@ -64,7 +64,7 @@ class PlainWindow:
         if len(known) < 2:
             return None
         if name == "spread":
-            return sqrt(fsum((mean - level) ** 2 for mean in means) / len(means))
+            return sqrt(fsum((mean - level) * (mean - level) for mean in means) / len(means))
         middle = sum(at for at, _ in known) / len(known)
         above = fsum((at - middle) * (mean - level) for at, mean in known)
         per_minute = 60_000_000_000 / (BIN_NS if span_ns <= FINE_BINS * BIN_NS else COARSE_NS)
