@@ -28,6 +28,7 @@ COMMANDS = {
     "decode": "decode",
     "replay": "replaying",
     "prove": "proving",
+    "diff": "differing",
     "learn": "learning",
     "config": "configuration",
 }

@@ -17,12 +17,16 @@ from appliance.core.readings import Quality, Reading
 
 
 class ReadingArrived(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """One message of one device with numbers in it. A retained one has no known age."""
+    """One message of one device with numbers in it. A retained one has no known age.
+
+    `resent`: whether a bridge only repeated its cache, where that is known already, being history; None: to be found out.
+    """
 
     device: str
     readings: tuple[Reading, ...]
     retained: bool = False
     last_seen: str | None = None
+    resent: bool | None = None
 
 
 class StateReported(msgspec.Struct, frozen=True, gc=False, tag=True):
@@ -243,12 +247,16 @@ class Remember(msgspec.Struct, frozen=True):
 
 
 class Keep(msgspec.Struct, frozen=True, gc=False):
-    """Keep `reading` in the history, with what it is worth: only readings that feed a channel are kept."""
+    """Keep `reading` in the history, with what it is worth: only readings that feed a channel are kept.
+
+    `resent`: a bridge only repeated its cache.
+    """
 
     reading: Reading
     quality: Quality
     reason: str | None
     retained: bool
+    resent: bool = False
 
 
 class Notify(msgspec.Struct, frozen=True):

@@ -74,7 +74,7 @@ class Fold:
                 senses[channel] = sense
                 concerned[appliance].add(channel)
             heard = sense.sources[source]
-            self.kept.append(Keep(reading, heard.quality, heard.reason, event.retained))
+            self.kept.append(Keep(reading, heard.quality, heard.reason, event.retained, resent))
         self.senses.update(after)
         return concerned
 
@@ -120,6 +120,8 @@ class Fold:
             if self._devices is None:
                 self.devices = self._devices = dict(self.devices)
             self._devices[event.device] = DeviceState(values, event.last_seen, told_ns)
+        if event.resent is not None:
+            return event.resent
         if before is None or before.values != values:
             return False
         if event.last_seen is not None and event.last_seen == before.last_seen:

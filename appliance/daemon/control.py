@@ -66,8 +66,9 @@ class Control:
 
     def turn(self, events: Sequence[Event], at: Instant) -> None:
         """Decide about `events`, and perform what follows."""
-        self.performer.keep(events, at)
-        for effect in self.controller.handle(events, at):
+        effects = self.controller.handle(events, at)
+        self.performer.keep(events, effects, at)
+        for effect in effects:
             self.performer.perform(effect, at)
         self.turns += 1
         if self.controller.wake_at() < self._armed_ns:

@@ -4,12 +4,17 @@ Never in here: deciding whether an effect should happen. What fails here is coun
 """
 
 import logging
-from collections import Counter
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+
+import msgspec
 
 from appliance.adapters.store import Store
 from appliance.core.clock import Instant
+from appliance.core.controller import Controller
 from appliance.core.events import (
+    AdviceAnswered,
+    AlarmAcknowledged,
     AskState,
     AvailabilityChanged,
     Decision,
@@ -18,16 +23,20 @@ from appliance.core.events import (
     Keep,
     LinkChanged,
     Notify,
+    PersonSpoke,
+    ReadingArrived,
     Recommend,
     Record,
     Remember,
     Repeat,
     SendCommand,
     StateReported,
+    Tick,
 )
 from appliance.core.payloads.message import Dialect, Message
 from appliance.core.sensing import OLDER
 from appliance.errors import ApplianceError
+from appliance.replay import CONCLUDED, checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -52,29 +61,73 @@ class Performer:
         self.observers: list[Observer] = []
         self.counts: Counter[str] = Counter()
 
-    def keep(self, events: Iterable[Event], at: Instant) -> None:
-        """Keep what devices say of themselves, and what became of the link: a history without it can't be replayed."""
+    def keep(self, events: Iterable[Event], effects: Sequence[Effect], at: Instant) -> None:
+        """Keep what happened, in its order, with what it led to: a history without it can't be replayed.
+
+        Readings that feed a channel, words of devices and of persons, the link, and time, where somebody decided for it.
+        """
+        heard = deque(effect for effect in effects if isinstance(effect, Keep))
         for event in events:
             match event:
+                case ReadingArrived():
+                    self._readings(event, heard, at)
                 case StateReported(device=device) if device in self.reporters:
-                    for state in event.states:
-                        self._store.state(state, retained=event.retained, at=at)
+                    for index, state in enumerate(event.states):
+                        self._store.state(state, retained=event.retained, at=at, follows=index > 0)
                 case AvailabilityChanged(device=device) if device in self.reporters:
                     self._store.availability(
                         device, available=event.available, retained=event.retained, at=at
                     )
                 case LinkChanged(connected=connected):
                     self._store.mark("link", "up" if connected else "down", at)
+                case PersonSpoke() | AdviceAnswered() | AlarmAcknowledged():
+                    self._store.person(msgspec.json.encode(event).decode(), at)
+                case Tick() if effects:
+                    self._store.tick(at)
                 case _:
                     pass
+        # Concluded from a report, or from advice that other rules would not give: those need a person's word by itself.
+        hands = {
+            effect.appliance: PersonSpoke(
+                effect.appliance,
+                hand.action,
+                hand.by,
+                None if hand.until is None else hand.until.since(at),
+            )
+            for effect in effects
+            if isinstance(effect, Remember)
+            and (hand := effect.memory.override) is not None
+            and hand.by in CONCLUDED
+            and hand.since == at
+        }
+        for spoken in hands.values():
+            self._store.person(msgspec.json.encode(spoken).decode(), at)
+
+    def _readings(self, event: ReadingArrived, heard: deque[Keep], at: Instant) -> None:
+        """Keep those of one message that feed a channel: the next ones in `heard`."""
+        follows = False
+        for reading in event.readings:
+            if heard and heard[0].reading is reading:
+                kept = heard.popleft()
+                if kept.reason == OLDER:
+                    self.counts["older"] += 1
+                self._store.reading(
+                    reading, kept.quality, kept.reason,
+                    retained=kept.retained, resent=kept.resent, follows=follows, at=at,
+                )  # fmt: skip
+                follows = True
+
+    def reconfigured(self, controller: Controller, at: Instant) -> None:
+        """Keep that another config is in force from here on, with the whole state of now."""
+        self.reporters = controller.home.speakers
+        self._store.mark("config", "changed", at)
+        self._store.checkpoint(checkpoint.pack(controller.home, controller.state), at)
 
     def perform(self, effect: Effect, now: Instant) -> None:
         """Carry out one effect."""
         match effect:
-            case Keep(reading, quality, reason, retained):
-                if reason == OLDER:
-                    self.counts["older"] += 1
-                self._store.reading(reading, quality, reason, retained=retained, at=now)
+            case Keep():
+                pass  # kept already, in its place among the events
             case Repeat(decision_id=decision_id):
                 self._store.repeat(decision_id, now)
             case Record(decision):

@@ -48,16 +48,17 @@ class Reloading:
             await self.asked.wait()
             self.asked.clear()
             try:
-                loaded, home = await asyncio.to_thread(self._prepared)
+                loaded, home = await asyncio.to_thread(self.prepare)
             except ApplianceError as wrong:
                 log.error("the new config is not taken, the last good one stays: %s", wrong)  # noqa: TRY400  the words say it
                 self._control.config_refused = str(wrong)
                 continue
-            self._loaded = loaded
-            self._take(home)
+            self.take(loaded, home)
             log.info("the new config is in force: %s", ", ".join(home.appliances))
 
-    def _take(self, home: Home) -> None:
+    def take(self, loaded: Loaded, home: Home) -> None:
+        """Put what was prepared in force, and decide by it at once."""
+        self._loaded = loaded
         control, now = self._control, self._control.clock()
         old, state = control.controller.home, control.controller.state
         moved = {
@@ -68,10 +69,15 @@ class Reloading:
         control.controller.home = home
         control.controller.state = reconfigured(state, home.at_start({}, now, next_id=state.next_id), moved)
         control.config_refused = None
-        control.performer.reporters = home.speakers
+        control.performer.reconfigured(control.controller, now)
         control.turn([Tick()], now)
 
-    def _prepared(self) -> tuple[Loaded, Home]:
+    def prepare(self) -> tuple[Loaded, Home]:
+        """Return the new config and its home. Touches nothing that runs.
+
+        Raises:
+            ApplianceError: it can't be taken in; says why.
+        """
         loaded = self._read()
         before, after = self._loaded.settings, loaded.settings
         fixed = [

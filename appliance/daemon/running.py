@@ -37,10 +37,13 @@ from appliance.daemon.reloading import Reloading
 from appliance.daemon.telling import Telling
 from appliance.daemon.views import Views
 from appliance.errors import ApplianceError, BrokerError, ConfigError, StoreError
+from appliance.replay import checkpoint
 
 log = logging.getLogger(__name__)
 
 SNAPSHOT_S = 600.0
+CHECKPOINT_S = 86_400.0
+"""So often the whole state is kept, besides at every start: a replay begins at one of them."""
 LOOK_AROUND_S = 1.0
 MAX_REHEARD = 200_000
 """Readings heard again after a restart: ten minutes' worth of a busy home, and a bound on how long a start may take."""
@@ -110,6 +113,7 @@ async def run(
             home.speakers,
         )
         performer.observers.extend(observers)
+        store.checkpoint(checkpoint.pack(home, state), now)
         people = People(lambda: controller.home.appliances)
         prefix = settings.mqtt.prefix
         hearing = Hearing(prefix, people)
@@ -180,7 +184,7 @@ async def _look_around(
     broker: ChildBroker | None,
 ) -> None:
     """Every second: tell listeners what changed; now and then keep the senses; end the process where a part of it died."""
-    since = 0.0
+    since = kept = 0.0
     while True:
         await asyncio.sleep(LOOK_AROUND_S)
         views.tell_changes()
@@ -199,6 +203,10 @@ async def _look_around(
         if since >= SNAPSHOT_S:
             since = 0.0
             store.snapshot(pack(control.controller.state), clock())
+        kept += LOOK_AROUND_S
+        if kept >= CHECKPOINT_S:
+            kept = 0.0
+            store.checkpoint(checkpoint.pack(control.controller.home, control.controller.state), clock())
 
 
 async def _serve(

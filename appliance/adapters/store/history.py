@@ -162,6 +162,12 @@ class History:
             ).fetchone()
             return None if row is None else (row[0], Instant(row[1], row[2], row[3]), row[4])
 
+    def newest(self) -> int | None:
+        """Return the wall time of the newest batch of the raw history, or None where there is none. Raises StoreError."""
+        with read_only(self._readings) as connection:
+            row = connection.execute("SELECT high FROM batches ORDER BY first DESC LIMIT 1").fetchone()
+            return None if row is None else int(row[0])
+
     def head(self) -> Head | None:
         """Return the newest decision that was committed as of the last batch of readings; None where none is known."""
         if not self._readings.exists():

@@ -26,9 +26,18 @@ MAX_STREAMS = 4096
 MAX_TEXT = 256
 """Characters of a device's word that are kept."""
 
+MAX_SPOKEN = 1024
+"""Characters of a person's word, as JSON, that are kept."""
+
+LOST = "what was heard before is lost"
+"""The word of a mark where the oldest of what waited had to make room."""
+
 RETAINED = 1
 FLAG = 2
-"""Bits of a row: its message was retained; its value is true or false, which SQLite keeps as 1 or 0."""
+RESENT = 4
+FOLLOWS = 8
+"""Bits of a row: its message was retained; its value is true or false, which SQLite keeps as 1 or 0; a bridge only repeated
+its cache; it is of the same message as the row before."""
 
 
 class Kind(IntEnum):
@@ -38,6 +47,8 @@ class Kind(IntEnum):
     STATE = 1
     AVAILABILITY = 2
     MARK = 3
+    PERSON = 4
+    TICK = 5
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -55,10 +66,14 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
 
 class Senses(msgspec.Struct, frozen=True):
-    """A snapshot on its way to the file: it lies between the entries before and after it."""
+    """A snapshot on its way to the file: it lies between the entries before and after it.
+
+    One that `stays` is a checkpoint, from which a replay can begin; any other takes the place of the one before.
+    """
 
     blob: bytes
     at: Instant
+    stays: bool = False
 
 
 class Journal(File):
@@ -131,9 +146,16 @@ class Journal(File):
             if isinstance(entry, Entry):
                 before += 1
                 continue
+            # The one that is replaced is number 1; those that stay are counted up from 2.
+            number = (
+                connection.execute("SELECT MAX(COALESCE(MAX(id), 1), 1) + 1 FROM snapshots").fetchone()[0]
+                if entry.stays
+                else 1
+            )
             connection.execute(
-                "INSERT OR REPLACE INTO snapshots VALUES (1,?,?,?,?,?)",
+                "INSERT OR REPLACE INTO snapshots VALUES (?,?,?,?,?,?)",
                 (
+                    number,
                     self.boot(connection, entry.at.boot_id),
                     entry.at.boottime_ns,
                     entry.at.wall_ns,

@@ -10,7 +10,17 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from appliance.adapters.store import ring
-from appliance.adapters.store.journal import RETAINED, Entry, Kind, Senses, storable
+from appliance.adapters.store.journal import (
+    FOLLOWS,
+    LOST,
+    MAX_SPOKEN,
+    RESENT,
+    RETAINED,
+    Entry,
+    Kind,
+    Senses,
+    storable,
+)
 from appliance.adapters.store.rows import Kept
 from appliance.core.clock import Instant
 from appliance.core.events import Decision, Memory
@@ -46,6 +56,7 @@ class Queue:
         self.lost = 0
         self.committing = 0
         self._in_hand: list[Entry | Senses] = []
+        self._torn = False
         self._ring = ring.Ring()
 
     # ------------------------------------------------------------ for everybody
@@ -99,14 +110,19 @@ class Queue:
             tell([done], "the writer has ended")
 
     def reading(
-        self, reading: Reading, quality: Quality, reason: str | None, *, retained: bool, at: Instant
-    ) -> None:
-        """Keep a reading with the next batch. A number that is not finite is dropped and counted."""
-        self._hear(Kind.READING, reading, quality, reason, at, RETAINED if retained else 0)
+        self, reading: Reading, quality: Quality, reason: str | None, *, retained: bool, at: Instant,
+        resent: bool = False, follows: bool = False,
+    ) -> None:  # fmt: skip
+        """Keep a reading with the next batch. A number that is not finite is dropped and counted.
 
-    def state(self, state: Reading, *, retained: bool, at: Instant) -> None:
-        """Keep a device's word on what it does, with the next batch."""
-        self._hear(Kind.STATE, state, Quality.GOOD, None, at, RETAINED if retained else 0)
+        `resent`: a bridge only repeated its cache; `follows`: it is of the same message as the one before.
+        """
+        flags = RETAINED * retained | RESENT * resent | FOLLOWS * follows
+        self._hear(Kind.READING, reading, quality, reason, at, flags)
+
+    def state(self, state: Reading, *, retained: bool, at: Instant, follows: bool = False) -> None:
+        """Keep a device's word on what it does, with the next batch. `follows` as for a reading."""
+        self._hear(Kind.STATE, state, Quality.GOOD, None, at, RETAINED * retained | FOLLOWS * follows)
 
     def availability(self, device: str, *, available: bool, retained: bool, at: Instant) -> None:
         """Keep that a device can be reached, or cannot, with the next batch."""
@@ -117,6 +133,19 @@ class Queue:
         """Keep what happened to ourselves, with the next batch: ("link", "up"), say."""
         self._hear(Kind.MARK, Reading("", name, word, None), Quality.GOOD, None, at, 0)
 
+    def person(self, word: str, at: Instant) -> None:
+        """Keep what a person said, as the JSON of its event, with the next batch. One that is too long is dropped and counted."""
+        with self.lock:
+            if len(word) > MAX_SPOKEN:
+                self.dropped += 1
+                return
+            self._append(Entry(Kind.PERSON, "", "person", None, at, word, 0, None, 0))
+
+    def tick(self, at: Instant) -> None:
+        """Keep that time passed and somebody decided for it, with the next batch."""
+        with self.lock:
+            self._append(Entry(Kind.TICK, "", "tick", None, at, 1, 0, None, 0))
+
     def snapshot(self, blob: bytes, at: Instant) -> None:
         """Keep `blob`, from which windows are rebuilt after a restart, in place of the one before.
 
@@ -124,6 +153,11 @@ class Queue:
         """
         with self.lock:
             self._append(Senses(blob, at))
+
+    def checkpoint(self, blob: bytes, at: Instant) -> None:
+        """Keep `blob`, the whole state as of everything handed in before this call, for a replay to begin from."""
+        with self.lock:
+            self._append(Senses(blob, at, stays=True))
 
     def ring(self) -> list[Kept]:
         """Return the newest decisions, oldest first, committed or not."""
@@ -194,14 +228,25 @@ class Queue:
         with self.lock:
             count = len(self.entries) if most is None else min(len(self.entries), most)
             self._in_hand = [self.entries.popleft() for _ in range(count)]
+            at = next((entry.at for entry in self._in_hand if isinstance(entry, Entry)), None)
+            if self._torn and at is not None:
+                # Said in its place, so that no replay takes what follows for the whole.
+                self._in_hand.insert(0, Entry(Kind.MARK, "", "history", None, at, LOST, 0, None, 0))
+                self._torn = False
             return self._in_hand
 
     def return_entries(self) -> None:
         """Let them wait again; the oldest are dropped where newer ones took the room."""
         with self.lock:
+            first = self._in_hand[0] if self._in_hand else None
+            if isinstance(first, Entry) and first.kind == Kind.MARK and first.value == LOST:
+                # It takes no room from what was heard: it is said when the rest is written.
+                del self._in_hand[0]
+                self._torn = True
             surplus = max(0, len(self._in_hand) + len(self.entries) - MAX_READINGS)
             self.entries.extendleft(reversed(self._in_hand[surplus:]))
             self.dropped += surplus
+            self._torn = self._torn or surplus > 0
             self._in_hand = []
 
     def note_entries(self) -> None:
@@ -239,6 +284,7 @@ class Queue:
         if len(self.entries) > MAX_READINGS:
             self.entries.popleft()
             self.dropped += 1
+            self._torn = True
         elif len(self.entries) == BATCH_ROWS:
             self.lock.notify()
 

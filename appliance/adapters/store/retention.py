@@ -63,6 +63,7 @@ def forget_readings(connection: sqlite3.Connection, limits: Limits, now_wall_ns:
         connection.execute(
             "DELETE FROM batches WHERE first < (SELECT MAX(first) FROM batches WHERE first <= ?)", (until,)
         )
+        connection.execute("DELETE FROM snapshots WHERE id > 1 AND seq < ?", (until,))
         connection.execute("COMMIT")
     except sqlite3.Error:
         if connection.in_transaction:
