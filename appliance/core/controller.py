@@ -108,7 +108,16 @@ class Home:
     def _fresh(self, spec: Appliance, memory: Memory | None, now: Instant) -> ApplianceState:
         if memory is None or memory.stopped is None or memory.stopped.boot_id != now.boot_id:
             memory = msgspec.structs.replace(
-                memory or Memory(), stopped=now, started=None, switches=(), true_since={}
+                memory or Memory(),
+                stopped=now,
+                started=None,
+                switches=(),
+                true_since={},
+                # What it did before the gap says nothing of now: until it answers, it counts as off.
+                commanded=None,
+                commanded_at=None,
+                reported=None,
+                reported_at=None,
             )
         senses = {
             name: Sense(channel, {}, Window.empty(channel.max_age_ns, channel.quantity.resolution))

@@ -34,7 +34,7 @@ from appliance.core.profile import Appliance
 from appliance.core.rules import Conclusion, conclude
 from appliance.core.snapshot import Other, Snapshot
 from appliance.core.state import ApplianceState, DeviceState
-from appliance.core.weighing import FREE, Weighed, weigh
+from appliance.core.weighing import FREE, Weighed, reach, weigh
 from appliance.core.windows import BIN_NS
 from appliance.errors import ProfileError
 
@@ -86,6 +86,8 @@ def settle(
         and entitled(spec, action, authority, around.current)
     ):
         state, sent = _command(spec, state, action, now, effects)
+    else:
+        state = _abandoned(state, action, now)
 
     rests_on = _rests_on(around)
     source = "nobody" if verdict.decided_by is None else verdict.decided_by.source
@@ -109,12 +111,13 @@ def entitled(spec: Appliance, action: str, authority: Authority, current: int | 
     """Return whether a voice of `authority` may make the appliance, now at `current`, do `action`.
 
     The last look before a command leaves, whatever arbitration said: a mode is entered by a person alone; an action that
-    needs a person by a person, or life safety, unless the appliance is there already.
+    needs a person by a person, or life safety, unless the appliance is there already, or goes back from beyond it.
     """
     if action not in spec.ladder.actions:
         return authority is Authority.MANUAL
     index = spec.ladder.actions.index(action)
-    return index not in spec.needs_person or index == current or authority in FREE
+    low, high = reach(spec.needs_person, spec.ladder.top, current)
+    return low <= index <= high or authority in FREE
 
 
 def opened(memory: Memory) -> tuple[Advice, ...]:
@@ -175,6 +178,7 @@ def snapshot(
         state.words,
         others,
         reports(spec, state),
+        in_a_mode=action in spec.ladder.modes,
     )
 
 
@@ -329,14 +333,23 @@ def _command(
             effects.append(SendCommand(spec.id, spec.actuator.device, action, spec.actuator.command(action)))
             return replace(state, leased_ns=now_ns), False
         return state, False
+    before = current_action(spec, state, now)
     if tries == 1:
-        before = current_action(spec, state, now)
         memory = replace(memory, commanded=action, commanded_at=now, switches=_switched(memory, now))
-        memory = timed(spec, memory, before, action, now)
+    # Also a command that is tried again may be the one that is obeyed.
+    memory = timed(spec, memory, before, action, now)
     effects.append(SendCommand(spec.id, spec.actuator.device, action, spec.actuator.command(action)))
     leased_ns = now_ns if spec.actuator.leases(action) else None
     flight = Flight(now_ns, tries, faulted)
     return replace(state, memory=memory, flight=flight, leased_ns=leased_ns, resend=False), True
+
+
+def _abandoned(state: ApplianceState, action: str | None, now: Instant) -> ApplianceState:
+    """Return the state without the tries of a command that nobody wants any more: what is wanted next is tried anew."""
+    flight = state.flight
+    if flight is None or flight.flying(now.boottime_ns) or state.memory.commanded == action:
+        return state
+    return replace(state, flight=None)
 
 
 def _lease_ends_ns(spec: Appliance, state: ApplianceState) -> int:
@@ -360,7 +373,7 @@ def _wake_ns(spec: Appliance, state: ApplianceState, snapshot: Snapshot) -> int:
     wakes += [wake for guard in spec.guards if (wake := guard.wakes_ns(after)) is not None]
     since = state.memory.true_since
     if since:
-        timers = (timer for rule in spec.rules for timer in rule.timers)
+        timers = (timer for rule in (*spec.rules, *spec.instead) for timer in rule.timers)
         wakes += [since[timer.key].boottime_ns + timer.span_ns for timer in timers if timer.key in since]
     override = state.memory.override
     if override is not None and (ends_ns := overrides.ends_ns(override, snapshot.now)) is not None:

@@ -31,14 +31,15 @@ def reported(
         return replace(state, states=folded)
     before = state.memory.reported
     if retained:
-        if before is not None:
-            return None
-        # Better than nothing, but of unknown age: it neither answers a question nor tells of a hand.
-        return replace(state, states=folded, memory=replace(state.memory, reported=action, reported_at=now))
+        # Of unknown age: it neither answers a question, nor tells of a hand, nor of what the appliance does now.
+        return None
     state = replace(state, states=folded, answered=True, available=True)
     if action == before:
         return state
-    memory = timed(spec, replace(state.memory, reported=action, reported_at=now), before, action, now)
+    memory = replace(state.memory, reported=action, reported_at=now)
+    if before is not None or action != spec.ladder.actions[0]:
+        # The first word after a gap, that it is off, is no news: it counts as off since the start.
+        memory = timed(spec, memory, before, action, now)
     flying = state.flight is not None and state.flight.flying(now.boottime_ns)
     returning = before is None or now.boottime_ns < state.quiet_until_ns
     if flying or returning or action == memory.commanded or _ran_out(spec, state, action, now):
@@ -165,5 +166,8 @@ def acknowledged(spec: Appliance, state: ApplianceState, event: AlarmAcknowledge
 
 def _overridden(state: ApplianceState, override: Override | None) -> ApplianceState:
     # A person's word is tried anew, also on a device that would not obey.
-    flight = None if state.flight is not None and state.flight.faulted else state.flight
+    flight = state.flight
+    if flight is not None and flight.faulted:
+        # Not forgotten: a late try may be on its way just now, and be obeyed.
+        flight = replace(flight, tries=0, faulted=False)
     return replace(state, memory=replace(state.memory, override=override), flight=flight)

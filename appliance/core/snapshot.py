@@ -31,8 +31,9 @@ class Snapshot(msgspec.Struct, frozen=True):
     """What is known of one appliance and its surroundings `now`.
 
     `current` is the index of the action that it is doing (the commanded one while a command is in flight, else the
-    reported one), None where it is in a mode or nobody knows. `reports` is what it reports; `others` are those appliances of the
-    home that a rule or guard of this one looks at. `seen` are the values that were asked for: looked up, nothing more.
+    reported one), None where it is in a mode (`in_a_mode`) or nobody knows. `reports` is what it reports; `others` are those
+    appliances of the home that a rule or guard of this one looks at. `seen` are the values that were asked for: looked up,
+    nothing more.
     """
 
     now: Instant
@@ -47,6 +48,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     reports: str | None = None
     suppose: bool = False
     seen: dict[str, float | str | None] = msgspec.field(default_factory=dict)
+    in_a_mode: bool = False
 
     def value(self, channel: str) -> float | str | None:
         """Return the channel's newest value that may be acted on, or None: unknown."""

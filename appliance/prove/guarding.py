@@ -25,7 +25,7 @@ def _minimum_off(guard: Any, here: "Situation") -> list[Wish]:
 def _minimum_on(guard: Any, here: "Situation") -> list[Wish]:
     del guard
     top = here.spec.ladder.top
-    runs = all_of(here.scene.flag("timer", "minimum_on"), _runs(here))
+    runs = all_of(here.scene.flag("timer", "minimum_on"), _on(here))
     return [Wish(runs, index_of(1, top), index_of(top, top), Authority.MINIMUM_ON, "guard minimum_on")]
 
 
@@ -41,15 +41,15 @@ def _dwell(guard: Any, here: "Situation") -> list[Wish]:
 
 def _longest_run(guard: Any, here: "Situation") -> list[Wish]:
     del guard
-    ran = all_of(here.scene.flag("timer", "longest_run"), _runs(here))
-    rests = all_of(here.scene.flag("timer", "rest of longest_run"), no(_runs(here)))
+    ran = all_of(here.scene.flag("timer", "longest_run"), _on(here))
+    rests = all_of(here.scene.flag("timer", "rest of longest_run"), no(_on(here)))
     return [_off(here, any_of(ran, rests), Authority.EQUIPMENT, "longest_run")]
 
 
 def _exclusion(guard: Any, here: "Situation") -> list[Wish]:
     higher = here.scene.flag("others", "higher", guard.title) if guard.higher else False
     lower = here.scene.flag("others", "lower", guard.title) if guard.lower else False
-    return [_off(here, any_of(higher, all_of(lower, no(_runs(here)))), Authority.EQUIPMENT, "exclusion")]
+    return [_off(here, any_of(higher, all_of(lower, no(_on(here)))), Authority.EQUIPMENT, "exclusion")]
 
 
 def _feedback(guard: Any, here: "Situation") -> list[Wish]:
@@ -63,8 +63,9 @@ def _feedback(guard: Any, here: "Situation") -> list[Wish]:
     return [_off(here, draws, Authority.EQUIPMENT, "feedback")]
 
 
-def _runs(here: "Situation") -> Bit:
-    return all_of(here.current_known, here.current[0])
+def _on(here: "Situation") -> Bit:
+    """It runs: at an action above the lowest, or in a mode."""
+    return any_of(all_of(here.current_known, here.current[0]), here.in_a_mode)
 
 
 def _off(here: "Situation", speaks: Bit, authority: Authority, name: str) -> Wish:

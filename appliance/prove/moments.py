@@ -167,6 +167,7 @@ class Moment:
             {name: self._word(channel) for name, channel in self.spec.worded.items()},
             {name: self._other(name) for name in self.spec.watches},
             self._reported(""),
+            in_a_mode=self.flag("in a mode"),
         )
 
     def _word(self, channel: WordChannel) -> Told:

@@ -55,6 +55,7 @@ class Situation:
             ordered(self.current),
             ordered(self.person_wants),
             no(all_of(self.person, self.person_mode)),
+            no(all_of(self.in_a_mode, self.current_known)),
         ]
         self.wishes: list[Wish] = [wish for rule in spec.rules for wish in self._rule(rule)]
         for guard in spec.guards:

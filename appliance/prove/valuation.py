@@ -121,7 +121,7 @@ class _Reader:
         return self.snapshot.current is not None and self.snapshot.current > int(step)
 
     def in_a_mode(self) -> bool:
-        return self.snapshot.memory.reported in self.spec.ladder.modes
+        return self.snapshot.in_a_mode
 
     def person(self) -> bool:
         override = self.snapshot.memory.override

@@ -166,7 +166,7 @@ def test_minimum_times_hold_for_rules() -> None:
     house.say(50, "air", pm25=40.5)
     assert house.commands == []
     house.say(61, "air", pm25=41)
-    assert house.commands == [(61, "high")]
+    assert house.commands == [(60, "high")]
     house.report(61.5, "9")
     house.say(100, "air", pm25=5)
     assert house.commands[-1] == (100, "low")

@@ -155,6 +155,7 @@ def node(random: Random, key: str, depth: int = 0) -> nodes.Node:
 
 def snapshot(random: Random, spec: Appliance) -> Snapshot:
     now = Instant("boot", NOW_NS, random.randrange(1_767_225_600, 1_768_000_000) * SECOND)
+    current = random.choice([None, *range(spec.ladder.top + 1)])
     return Snapshot(
         now,
         UTC,
@@ -162,10 +163,11 @@ def snapshot(random: Random, spec: Appliance) -> Snapshot:
         {name: sense(random, channel) for name, channel in spec.channels.items()},
         {"presence": learned(random, now)},
         memory(random, spec, now),
-        random.choice([None, *range(spec.ladder.top + 1)]),
+        current,
         {"window": told(random)},
         {name: other(random) for name in OTHERS if random.random() < 0.8},
         random.choice([None, *spec.ladder.actions, *spec.ladder.modes]),
+        in_a_mode=current is None and bool(spec.ladder.modes) and random.random() < 0.5,
     )
 
 

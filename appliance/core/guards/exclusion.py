@@ -40,7 +40,7 @@ class Exclusion(msgspec.Struct, NoFault, frozen=True):
             other = snapshot.others.get(name)
             if other is None or not (other.off and other.wants_off):
                 return self._off(f"{name} goes first ({self.title})")
-        if not snapshot.current:
+        if not (snapshot.current or snapshot.in_a_mode):
             for name in self.lower:
                 other = snapshot.others.get(name)
                 if other is None or not other.off:

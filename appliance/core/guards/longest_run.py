@@ -57,12 +57,16 @@ class LongestRun(msgspec.Struct, NoFault, frozen=True):
 
     def _running(self, snapshot: Snapshot) -> int | None:
         started = snapshot.memory.started
-        return snapshot.now.since(started) if started is not None and snapshot.current else None
+        return snapshot.now.since(started) if started is not None and self._runs(snapshot) else None
+
+    @staticmethod
+    def _runs(snapshot: Snapshot) -> bool:
+        return bool(snapshot.current) or snapshot.in_a_mode
 
     def _rested(self, snapshot: Snapshot) -> int | None:
         """Return for how long it has been off after a run of full length, or None where it owes no rest."""
         started, stopped = snapshot.memory.started, snapshot.memory.stopped
-        if started is None or stopped is None or snapshot.current:
+        if started is None or stopped is None or self._runs(snapshot):
             return None
         ran = stopped.since(started)
         return snapshot.now.since(stopped) if ran is not None and ran >= self.span_ns else None

@@ -40,8 +40,7 @@ class MinimumOff(msgspec.Struct, NoFault, frozen=True):
     def propose(self, snapshot: Snapshot) -> Proposal | None:
         """Demand exactly off until the time has passed since it stopped."""
         stopped = snapshot.memory.stopped
-        in_a_mode = snapshot.memory.reported in snapshot.ladder.modes
-        if stopped is None or snapshot.current not in (0, None) or in_a_mode:
+        if stopped is None or snapshot.current not in (0, None) or snapshot.in_a_mode:
             return None
         since = snapshot.now.since(stopped)
         if since is not None and since >= self.span_ns:

@@ -35,7 +35,7 @@ class MinimumOn(msgspec.Struct, NoFault, frozen=True):
     def propose(self, snapshot: Snapshot) -> Proposal | None:
         """Demand at least the lowest running action until the time has passed since it started."""
         started = snapshot.memory.started
-        if started is None or not snapshot.current:
+        if started is None or not (snapshot.current or snapshot.in_a_mode):
             return None
         since = snapshot.now.since(started)
         if since is None or since >= self.span_ns:
