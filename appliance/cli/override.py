@@ -1,6 +1,8 @@
 """What a person says: `override` decides for a while, `accept`, `dismiss` and `acknowledge` answer; `token` is for the page."""
 
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -53,12 +55,7 @@ def override(
     if until is not None:
         body["until"] = until
     answer = ask(loaded, "PUT", where, body=body)
-    ends = (
-        answer["until"]
-        if answer.get("ends") is None
-        else f"{answer['ends']}, {answer['until']} at the latest"
-    )
-    click.echo(f"{appliance}: {answer['action']} until {ends or 'you say otherwise'}")
+    click.echo(f"{appliance}: {answer['action']} until {_ending(loaded, answer)}")
 
 
 @click.command()
@@ -88,6 +85,15 @@ def acknowledge(appliance: str, rule: str | None, path: Path | None) -> None:
     where = f"/v1/appliances/{appliance}/alarms"
     count = ask(load(path), "POST", where, body={"rule": rule, "by": "cli"})["count"]
     click.echo(f"{appliance}: {count} acknowledged")
+
+
+def _ending(loaded: Loaded, answer: dict[str, str | None]) -> str:
+    """Return what ends an override, in words: its time on the home's own clock, a day ahead at most."""
+    if answer["until"] is None:
+        return "you say otherwise"
+    zone = ZoneInfo(loaded.settings.home.timezone)
+    clock = f"{datetime.fromisoformat(answer['until']).astimezone(zone):%A %H:%M}"
+    return clock if answer["ends"] is None else f"{answer['ends']}, {clock} at the latest"
 
 
 def _answer(loaded: Loaded, appliance: str, rule: str | None, answer: str) -> None:

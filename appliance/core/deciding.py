@@ -104,7 +104,8 @@ def settle(
         effects.append(Record(last))
     if state.memory is not remembered:
         effects.append(Remember(spec.id, state.memory))
-    return replace(state, last=last, rests_on=rests_on, wake_ns=_wake_ns(spec, state, around)), next_id
+    wake_ns = _wake_ns(spec, state, around)
+    return replace(state, last=last, rests_on=rests_on, voices=verdict.voices, wake_ns=wake_ns), next_id
 
 
 def entitled(spec: Appliance, action: str, authority: Authority, current: int | None) -> bool:

@@ -77,7 +77,8 @@ def _next(hour: int, minute: int, now: Instant, zone: tzinfo) -> Instant:
     if then <= local:
         then = (then + timedelta(days=1)).replace(fold=0)
     # By Unix time: two local times of one zone are subtracted on the wall, and that is wrong across a clock change.
-    return now.plus(round((then.timestamp() - now.wall_ns / SECOND) * SECOND))
+    # In whole seconds: a float of today's Unix time is some hundred nanoseconds off, and 06:44:59.9999 reads as 06:44.
+    return now.plus(round(then.timestamp()) * SECOND - now.wall_ns)
 
 
 def in_force(override: Override | None, now: Instant) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from appliance.core.arbitration import Voice
 from appliance.core.commands import Flight
 from appliance.core.conditions import Node
 from appliance.core.events import Decision, Memory
@@ -27,7 +28,8 @@ class ApplianceState(msgspec.Struct, frozen=True):
     """What is remembered of one appliance: `memory` outlives a restart, the rest is heard again or rebuilt.
 
     `states` is the fold of its device's reports; `answered` whether any came since the link is up; `quiet_until_ns` until
-    when a change is no hand; `rests_on` is how each input stood at the last decision; `wake_ns` when to look again.
+    when a change is no hand; `rests_on` is how each input stood at the last decision; `voices` who was heard at the newest look,
+    also where `last` stood; `wake_ns` when to look again.
     """
 
     senses: Mapping[str, Sense]
@@ -42,6 +44,7 @@ class ApplianceState(msgspec.Struct, frozen=True):
     quiet_until_ns: int = 0
     last: Decision | None = None
     rests_on: tuple[int, ...] = ()
+    voices: tuple[Voice, ...] = ()
     leased_ns: int | None = None
     ends: tuple[str, Node] | None = None
     troubles: frozenset[str] = frozenset()

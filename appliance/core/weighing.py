@@ -3,6 +3,8 @@
 Never in here: how they are weighed against each other (arbitration), or what is done about it (deciding).
 """
 
+from operator import attrgetter
+
 import msgspec
 
 from appliance.core import overrides
@@ -47,6 +49,9 @@ def weigh(spec: Appliance, snapshot: Snapshot, conclusion: Conclusion) -> Weighe
     if spec.needs_person:
         proposals, kept_back = _within_reach(spec, snapshot.current, proposals)
         wishes += kept_back
+    if len(wishes) > 1:
+        # Strongest first: where a person accepts all at once, that one is done.
+        wishes = tuple(sorted(wishes, key=attrgetter("authority")))
     verdict = arbitrate(spec.ladder, proposals)
     wants = verdict.action
     if any(proposal.source == EXCLUSION for proposal in proposals):

@@ -14,13 +14,14 @@ from appliance.core.conditions import duration_ns
 from appliance.core.events import Event
 from appliance.core.payloads.message import Message
 from appliance.daemon.people import People
-from appliance.errors import ApplianceError, Malformed
+from appliance.errors import ApplianceError, ConfigError, Malformed, TooManyWords
 
 log = logging.getLogger(__name__)
 
 MAX_SAID = 512
 """Bytes of one message of a person."""
 VERBS = ("set", "accept", "dismiss", "acknowledge")
+COUNTED = frozenset({ConfigError.__name__, TooManyWords.__name__})
 BACK = "auto-control"
 """The word that hands an appliance back to its rules."""
 
@@ -45,7 +46,9 @@ class Hearing:
     @property
     def refused(self) -> int:
         """How many words, by any door, could not be taken."""
-        return self._people.refused + self.dropped["retained"] + self.dropped["Malformed"]
+        # What people refuse, they count; what did not get so far is counted here.
+        here = sum(count for reason, count in self.dropped.items() if reason not in COUNTED)
+        return self._people.refused + here
 
     def subscriptions(self) -> tuple[str, ...]:
         """Return the topic filters to hear."""

@@ -333,14 +333,16 @@ class Views:
 
     def _alarms(self, spec: Appliance, memory: Memory) -> tuple[AlarmView, ...]:
         """Return the rules of life safety or equipment that speak now."""
-        last = self._control.controller.state.appliances[spec.id].last
-        speaking = {} if last is None else {voice.source: voice.because for voice in last.voices}
+        # Not of the last decision: an alarm that joins or ends while another one settles it changes no decision.
+        voices = self._control.controller.state.appliances[spec.id].voices
+        speaking = {voice.source: voice.because for voice in voices}
         return tuple(
             AlarmView(
                 rule.id,
                 speaking[f"rule {rule.id}"],
                 rule.id in memory.acknowledged,
                 any(isinstance(node, Acknowledged) for node in rule.nodes()),
+                rule.authority,
             )
             for rule in spec.rules
             if rule.authority < Authority.MANUAL and f"rule {rule.id}" in speaking

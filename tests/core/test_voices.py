@@ -71,6 +71,23 @@ def test_an_accepted_recommendation_is_done_and_its_rule_may_keep_it() -> None:
     assert house.last.source == "rule dusty"
 
 
+def test_of_all_that_is_recommended_the_strongest_is_done() -> None:
+    """A rule that recommends stands first in the profile; what protects the device, and needs a person too, before it."""
+    strong = RULE.replace("dusty", "strong").replace(
+        'at_least = "high"', 'exactly = "high"\nauthority = "EQUIPMENT"'
+    )
+    weak = RULE.replace("dusty", "weak").replace(
+        'at_least = "high"', 'exactly = "off"\nstanding = "recommend"'
+    )
+    house = House(NEEDS + weak + strong)
+    house.report(0, "off")
+    air(house, 1, 50)
+    assert [one.source for one in house.memory.advice] == ["rule strong", "rule weak"]
+    house.events(5, AdviceAnswered("fan", None, accepted=True, by="http"))
+    assert house.memory.override is not None
+    assert house.memory.override.action == "high"
+
+
 def test_a_dismissed_recommendation_is_not_said_again_before_its_reason_has_gone() -> None:
     house = House(NEEDS + RULE)
     house.report(0, "off")

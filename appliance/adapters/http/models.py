@@ -208,11 +208,20 @@ class AlarmModel(AnswerModel):
     because: str
     acknowledged: bool = Field(description="Whether a person saw it")
     waits: bool = Field(description="Whether it goes on until a person acknowledges it")
+    authority: AuthorityName = Field(description="LIFE_SAFETY, or EQUIPMENT")
 
     @classmethod
     def of(cls, alarm: AlarmView) -> "AlarmModel":
         """Spell `alarm`."""
-        return cls(rule=alarm.rule, because=alarm.because, acknowledged=alarm.acknowledged, waits=alarm.waits)
+        return cls.model_validate(
+            {
+                "rule": alarm.rule,
+                "because": alarm.because,
+                "acknowledged": alarm.acknowledged,
+                "waits": alarm.waits,
+                "authority": alarm.authority.name,
+            }
+        )
 
 
 class ApplianceModel(AnswerModel):

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from appliance.adapters.http.feed import Subscription
+from appliance.core.arbitration import Authority
 from appliance.core.clock import Instant
 from appliance.core.events import Advice, Decision, Input, Override
 from appliance.core.explain.flip import Flips
@@ -41,6 +42,7 @@ class AlarmView(msgspec.Struct, frozen=True):
     because: str
     acknowledged: bool
     waits: bool
+    authority: Authority = Authority.LIFE_SAFETY
 
 
 class ApplianceView(msgspec.Struct, frozen=True):

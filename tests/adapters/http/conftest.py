@@ -28,12 +28,13 @@ from appliance.adapters.http.port import (
 )
 from appliance.adapters.http.protocol import Limits
 from appliance.adapters.http.server import Server, serve
+from appliance.core import overrides
 from appliance.core.arbitration import Authority, Ladder, Proposal, arbitrate
 from appliance.core.clock import SECOND, Instant
 from appliance.core.events import Advice, Decision, Input, Override
 from appliance.core.explain.flip import Change, Flips, Named
 from appliance.core.explain.moment import decision_number, moment_ns
-from appliance.errors import Malformed, StoreError
+from appliance.errors import ApplianceError, Malformed, StoreError
 
 TOKEN = "t0ken-of-this-home-0123456789"
 LADDER = Ladder(("off", "low", "medium", "high", "turbo"), rest=0, safe=0)
@@ -67,6 +68,9 @@ class SmallHome:
         self.spoken: list[tuple[str, int | str | None, str]] = []
         self.advice: tuple[Advice, ...] = ()
         self.alarms: tuple[AlarmView, ...] = ()
+        self.ends: tuple[str, ...] = ("the air is clean",)
+        self.wishes: list[tuple[str, int | None, str | None, bool]] = []
+        self.refuses: ApplianceError | None = None
 
     # -- what happens
 
@@ -158,8 +162,12 @@ class SmallHome:
             advice=self.advice,
             alarms=self.alarms,
             needs_person=("turbo",),
-            ends=("the air is clean",),
+            ends=self.ends,
         )
+
+    def changed(self) -> None:
+        """Tell listeners that something of the appliance changed, as the daemon does every second."""
+        self.feed.publish(ApplianceChanged(self._view()))
 
     def appliances(self) -> Sequence[ApplianceView]:
         return (self._view(),)
@@ -242,12 +250,21 @@ class SmallHome:
         self, appliance: str, action: str, for_s: int | None, by: str, *, until: str | None, open_ended: bool
     ) -> OverrideView:
         assert appliance == "purifier"
+        if self.refuses is not None:
+            raise self.refuses
         self.spoken.append((action, for_s, by))
-        at = now()
-        end = None if open_ended else at.plus((for_s or 7200) * SECOND)
-        self.held = Override(action, by, at, end, ends=until)
+        self.wishes.append((action, for_s, until, open_ended))
+        self.held = overrides.begin(
+            action,
+            by,
+            now(),
+            7200 * SECOND,
+            for_ns=None if for_s is None else for_s * SECOND,
+            until=until,
+            open_ended=open_ended,
+        )
         await asyncio.sleep(0)
-        self._decide(at)
+        self._decide(now())
         return OverrideView(self.held, self.disk)
 
     async def clear_override(self, appliance: str, by: str) -> bool:
@@ -257,15 +274,30 @@ class SmallHome:
 
     async def answer_advice(self, appliance: str, source: str | None, *, accepted: bool, by: str) -> int:
         assert appliance == "purifier"
+        if self.refuses is not None:
+            raise self.refuses
+        meant = [one for one in self.advice if source in (None, one.source)]
+        if not meant:
+            return 0
         self.spoken.append(("accept" if accepted else "dismiss", source, by))
-        count, self.advice = len(self.advice), ()
-        return count
+        self.advice = tuple(one for one in self.advice if one not in meant)
+        if accepted:
+            self.held = overrides.begin(meant[0].action, "advice", now(), 7200 * SECOND)
+        self._decide(now())
+        return len(meant)
 
     async def acknowledge(self, appliance: str, rule: str | None, by: str) -> int:
         assert appliance == "purifier"
+        waiting = [
+            one for one in self.alarms if one.waits and not one.acknowledged and rule in (None, one.rule)
+        ]
+        if not waiting:
+            return 0
         self.spoken.append(("acknowledge", rule, by))
-        count, self.alarms = len(self.alarms), ()
-        return count
+        self.alarms = tuple(
+            msgspec.structs.replace(one, acknowledged=True) if one in waiting else one for one in self.alarms
+        )
+        return len(waiting)
 
     def health(self) -> HealthView:
         return msgspec.structs.replace(self.status, uptime_s=time.monotonic() - self.started, now=now())

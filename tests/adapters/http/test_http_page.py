@@ -44,24 +44,27 @@ async def browser() -> AsyncIterator[Any]:
         await opened.close()
 
 
-def _is_wrong(message: Any) -> bool:
+def _is_wrong(message: Any, expected: tuple[str, ...]) -> bool:
     """Return whether the page is at fault: Chromium itself logs a refused token and a server that is away."""
-    told = message.text.startswith("Failed to load resource") and (
-        "401" in message.text or "net::ERR_" in message.text
+    told = message.text.startswith("Failed to load resource") and any(
+        status in message.text for status in ("401", "net::ERR_", *expected)
     )
     return message.type == "error" and not told
 
 
 @pytest.fixture
 async def tab(browser: Any) -> AsyncIterator[Any]:
-    """A phone. Whatever the page throws, logs as an error or asks of another host fails the test."""
+    """A phone. Whatever the page throws, logs as an error or asks of another host fails the test; `expects` are statuses."""
     context = await browser.new_context(
         viewport={"width": 390, "height": 844}, locale="en-GB", timezone_id="Europe/Berlin"
     )
     page = await context.new_page()
+    page.expects = ()
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda message: wrong.append(message.text) if _is_wrong(message) else None)
+    page.on(
+        "console", lambda message: wrong.append(message.text) if _is_wrong(message, page.expects) else None
+    )
     page.on(
         "request", lambda request: wrong.append(request.url) if "//127.0.0.1:" not in request.url else None
     )

@@ -2,6 +2,7 @@
 // text, never markup. Never in here: judging a reading or a decision; the API has done that.
 
 import { Chart } from "./chart.js";
+import * as people from "./people.js";
 import { Why } from "./why.js";
 import * as words from "./words.js";
 
@@ -31,20 +32,22 @@ async function get(path) {
 
 async function problem(answer) {
   const told = await answer.json().catch(() => ({}));
-  const error = new Error([told.detail ?? `The daemon answered ${answer.status}.`, told.hint].filter(Boolean).join(" "));
+  const error = new Error([told.detail ?? `The daemon answered ${answer.status}.`, told.hint].filter(Boolean)
+    .join(told.detail?.includes("\n") ? "\n" : " "));
   return Object.assign(error, { status: answer.status });
 }
 
+// Returns whether it was done: nothing is without the token.
 async function write(method, path, body) {
   let wrong = "";
   for (;;) {
     const token = localStorage.getItem("token") ?? (await askToken(wrong));
-    if (token === null) return;
+    if (token === null) return false;
     const headers = { authorization: `Bearer ${token}`, ...(body && { "content-type": "application/json" }) };
     const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
     if (answer.ok) {
       trouble("");
-      return;
+      return true;
     }
     if (answer.status !== 401) throw await problem(answer);
     localStorage.removeItem("token");
@@ -83,6 +86,8 @@ function askToken(wrong) {
 
 function trouble(text) {
   $("trouble").textContent = text;
+  // Where a place is pointed at, columns matter.
+  $("trouble").classList.toggle("exact", text.includes("\n"));
   $("trouble").hidden = !text;
 }
 
@@ -99,17 +104,22 @@ class Card {
     this.series = new Map();
     this.decisions = [];
     this.heard = new Map();
+    this.asked = new people.Asked({ make, answer: (resource, body) => told(this.answer(resource, body)) });
+    this.ends = new people.Ends({ make, choose: (action, end) => told(write("PUT", `${this.path}/override`, { action, ...end, by: "page" })) });
     const part = (key, tag, attributes, ...children) => (this[key] = make(tag, attributes, ...children));
     this.root = make("article", { class: "appliance", "aria-labelledby": `name-${view.id}` },
       make("div", { class: "saying" },
         make("header", {}, part("title", "h2", { id: `name-${view.id}` }), part("reach", "span", { class: "reach" })),
+        this.asked.alarms,
         make("div", { "aria-live": "polite" },
           make("p", { class: "now" }, part("now", "strong", {}), part("since", "span", {})),
           part("because", "p", { class: "because" }),
           part("fault", "p", { class: "fault" })),
-        part("held", "p", { class: "held" }),
+        this.asked.advice,
+        part("held", "p", { class: "held", tabindex: -1 }),
         part("ladder", "div", { class: "ladder", role: "group", "aria-label": "Choose an action yourself" }),
-        part("durations", "div", { class: "durations", role: "group", hidden: true }),
+        part("mark", "p", { class: "mark", id: `mark-${view.id}` }, "◆ only a person enters this"),
+        this.ends.root,
         part("readings", "ul", { class: "readings", "aria-label": "Readings" }),
         make("details", {}, make("summary", {}, "Who said what"), part("voices", "ul", { class: "voices" }))),
       make("div", { class: "showing" },
@@ -120,7 +130,7 @@ class Card {
     this.chart = new Chart(this.figure);
     this.buttons = [...view.actions, ...view.modes].map((action) =>
       make("button", { type: "button", class: view.modes.includes(action) ? "mode" : false, "data-action": action,
-        onclick: () => this.choose(action) }, words.capital(action)));
+        onclick: (event) => this.ends.open(action, this.view, event.currentTarget) }, words.capital(action), make("span", { "aria-hidden": "true" })));
     this.ladder.append(...this.buttons);
     this.ranges.append(...RANGES.map(([text, hours]) =>
       make("button", { type: "button", "data-hours": hours, onclick: () => this.reach_back(hours) }, text)));
@@ -139,14 +149,20 @@ class Card {
     const why = decision ? (wanted === null ? `: ${decision.because}` : ` ${decision.because}`) : " yet";
     this.say(this.because, `${lead}${why}.`);
     this.say(this.fault, view.fault ?? "");
-    this.held.replaceChildren(...(override ? [
-      make("span", {}, `A person chose ${override.action} until ${words.day(override.until)}.${override.recorded ? "" : " (Not saved: the disk is in trouble.)"}`),
-      make("button", { type: "button", class: "quiet", onclick: () => told(write("DELETE", `${this.path}/override`)) }, "Hand back"),
-    ] : []));
+    const held = override ? people.held(override, decision) : "";
+    people.renew(this.held, held, () => (held ? [make("span", {}, held),
+      make("button", { type: "button", class: "quiet", onclick: () => told(write("DELETE", `${this.path}/override`)) }, "Hand back")] : []));
+    this.asked.update(view);
+    people.sound($("alarms"), [...cards.values()].map((known) => known.view), make);
+    this.mark.hidden = !view.needs_person.length;
     for (const button of this.buttons) {
       const action = button.dataset.action;
       button.classList.toggle("current", action === (doing ?? wanted));
       button.setAttribute("aria-pressed", action === override?.action);
+      const marked = view.needs_person.includes(action);
+      button.lastChild.textContent = marked ? " ◆" : "";
+      if (marked) button.setAttribute("aria-describedby", this.mark.id);
+      else button.removeAttribute("aria-describedby");
     }
     this.voices.replaceChildren(...(decision?.voices ?? []).map((voice) => make("li", {},
       make("b", {}, voice.source), ` (${voice.authority.toLowerCase().replaceAll("_", " ")}) wants ${words.interval(voice)}: ${voice.because}.`,
@@ -163,17 +179,16 @@ class Card {
     return `/v1/appliances/${encodeURIComponent(this.view.id)}`;
   }
 
-  choose(action) {
-    const option = (text, seconds) => make("button", { type: "button", onclick: () => {
-      this.durations.hidden = true;
-      told(write("PUT", `${this.path}/override`, { action, for_s: seconds(), by: "page" }));
-    } }, text);
-    this.durations.replaceChildren(make("span", {}, `${words.capital(action)} for`),
-      option("30 min", () => 1800), option("2 h", () => 7200), option(words.morning().words, () => words.morning().seconds),
-      make("button", { type: "button", class: "quiet", "aria-label": "Never mind", onclick: () => (this.durations.hidden = true) }, "✕"));
-    this.durations.setAttribute("aria-label", `How long ${action}`);
-    this.durations.hidden = false;
-    this.durations.querySelector("button").focus({ preventScroll: true });
+  // What was answered is shown at once, and what could not be any more, too.
+  async answer(resource, body) {
+    if (this.answering) return;
+    this.answering = true;
+    try {
+      if (!(await write("POST", `${this.path}/${resource}`, body))) return;
+    } finally {
+      this.answering = false;
+      await whole(async () => this.update(await get(this.path))).catch(() => {});
+    }
   }
 
   tick() {
@@ -275,6 +290,7 @@ async function load() {
     cards.get(id).root.remove();
     cards.delete(id);
   }
+  people.sound($("alarms"), appliances, make);
   $("home").querySelector(".empty")?.remove();
   if (!appliances.length) $("home").replaceChildren(make("p", { class: "empty" }, "No appliance is configured yet."));
   await Promise.all(appliances.map((view) => card(view).load()));
