@@ -176,6 +176,7 @@ class Oracle:
         self.anew = False
         self.sends: list[int] = []
         self.tries = 0
+        self.by_word = False
         self.sent_action: int | None = None
         self.wanted: int | None = None
         self.due_since: int | None = None
@@ -293,6 +294,7 @@ class Oracle:
         if len(self.sends) > TRIES or (len(self.sends) == TRIES and landed):
             # It would not obey: a person's word is tried anew.
             self.sends = []
+            self.by_word = True
 
     def on_acknowledged(self, rule: str | None) -> None:
         """A person saw an alarm that sounds, or all of them."""
@@ -316,7 +318,7 @@ class Oracle:
             return bool(ladder) and action in narrowed(left, *self.reached(low, high))
 
         leases = plan.lease is not None and 0 < action < plan.size
-        trying = bool(self.sends) and plan.reports and self.reported != action
+        trying = (bool(self.sends) or self.by_word) and plan.reports and self.reported != action
         renewed = leases and action == current and not trying and not self.anew
         if (
             plan.minimum_off is not None
@@ -383,6 +385,7 @@ class Oracle:
         if action != self.wanted:
             self.sends, self.tries = [], 0
         self.tries += 1
+        self.by_word = False
         self.commanded = self.sent_action = self.wanted = action
         self.sent = self.now
         self.sends.append(self.now)
@@ -401,7 +404,7 @@ class Oracle:
             self.fail("authority", f"{action} was decided, the voices amount to {expected}")
         if action != self.wanted:
             self.due_since = None
-            self.sends, self.tries = [], 0
+            self.sends, self.tries, self.by_word = [], 0, False
         if self.reported == self.sent_action and not self.flying():
             self.sends, self.tries = [], 0
         self.check_lease(action)
@@ -693,6 +696,7 @@ class Oracle:
     def landed(self) -> None:
         """Nothing that was sent counts as on its way any more, nor as tried."""
         self.sent, self.sends, self.tries, self.due_since = None, [], 0, None
+        self.by_word = False
 
     def current(self) -> int | None:
         """Return what the appliance is doing: what was commanded while that is on its way, else what it reports."""
