@@ -91,7 +91,7 @@ async def test_an_override_ends_at_a_time_of_day_a_condition_or_when_told(home, 
     held = tab.locator(".held")
     await tab.get_by_role("button", name="Low").click()
     await tab.get_by_label("A time of day").fill("06:45")
-    await tab.keyboard.press("Enter")
+    await tab.get_by_role("button", name="until then").click()
     await expect(held).to_contain_text(re.compile(r"A person chose low until .*:45\."))
     await tab.get_by_role("button", name="High").click()
     await tab.get_by_role("button", name="until the air is clean").click()

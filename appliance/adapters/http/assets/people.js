@@ -79,14 +79,14 @@ export class Ends {
     const clock = make("input", { type: "time", required: true, "aria-label": "A time of day, in the home's time" });
     clock.value = `${String(hour.getHours()).padStart(2, "0")}:00`;
     this.root.replaceChildren(
-      make("span", {}, `${words.capital(action)} for`),
+      make("span", {}, `${words.capital(action)}: how long?`),
       make("button", { type: "button", class: "quiet", "aria-label": "Never mind", onclick: () => this.close() }, "✕"),
       option("30 min", () => ({ for_s: 1800 })), option("2 h", () => ({ for_s: 7200 })),
       option(words.morning().words, () => ({ for_s: words.morning().seconds })),
       make("form", { onsubmit: (event) => {
         event.preventDefault();
         pick({ until: clock.value });
-      } }, make("span", {}, "or until"), clock, make("button", { type: "submit" }, "then")),
+      } }, clock, make("button", { type: "submit" }, "until then")),
       ...view.ends.map((end) => option(`until ${end}`, () => ({ until: end }))),
       option("until I say otherwise", () => ({ open_ended: true })));
     this.root.setAttribute("aria-label", `How long ${action}`);
