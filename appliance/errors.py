@@ -25,7 +25,16 @@ class ConfigError(ApplianceError):
 
 
 class ProfileError(ConfigError):
-    """A profile contradicts itself or its device."""
+    """A profile contradicts itself or its device. `rule` and `key` name the place, where it is one."""
+
+    def __init__(self, message: str, *, hint: str, rule: str | None = None, key: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.rule = rule
+        self.key = key
+
+    def at(self, rule: str, key: str | None = None) -> "ProfileError":
+        """Return the same error, of this place; what it named before stands."""
+        return ProfileError(self.message, hint=self.hint, rule=self.rule or rule, key=self.key or key)
 
 
 class PayloadError(ApplianceError):

@@ -10,6 +10,7 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 from appliance.config.loading import Loaded, read_toml
+from appliance.config.pointing import pointed
 from appliance.config.tables import ApplianceTable, PlainTable, Settings
 from appliance.core import guards
 from appliance.core.assembly import assemble
@@ -19,7 +20,7 @@ from appliance.core.payloads.tasmota import Tasmota
 from appliance.core.payloads.zigbee2mqtt import Zigbee2mqtt
 from appliance.core.profile import Appliance, Binding, ProfileTable, SpellingTable, read_profile
 from appliance.core.registry import discover
-from appliance.errors import ConfigError
+from appliance.errors import ConfigError, ProfileError
 
 
 def shipped_profiles() -> dict[str, Traversable]:
@@ -51,9 +52,12 @@ def appliances(loaded: Loaded) -> tuple[Appliance, ...]:
         profile, where = profiles[table.profile]
         binding = _binding(name, table, excludes.get(name, ()))
         others = {other: actions for other, actions in does.items() if other != name}
-        built.append(
-            assemble(profile, binding, plugs, where=f"[appliances.{name}] with {where}", others=others)
-        )
+        try:
+            built.append(
+                assemble(profile, binding, plugs, where=f"[appliances.{name}] with {where}", others=others)
+            )
+        except ProfileError as wrong:
+            raise pointed(wrong, _texts(loaded, table.profile)) from None
     return tuple(built)
 
 
@@ -144,7 +148,27 @@ def _profile(name: str, loaded: Loaded, appliance: str) -> tuple[ProfileTable, s
             f"[appliances.{appliance}] profile: there is no profile {name!r}",
             hint=f"choose one of {', '.join(sorted(shipped))}, or name a .toml file of your own",
         )
-    return read_profile(table, where=where), where
+    try:
+        return read_profile(table, where=where), where
+    except ProfileError as wrong:
+        raise pointed(wrong, _texts(loaded, name)) from None
+
+
+def _texts(loaded: Loaded, profile: str) -> list[tuple[str, str]]:
+    """Return the texts in which a rule may stand, each with its name: its profile's, then the config's."""
+    shipped = shipped_profiles()
+    found = []
+    try:
+        if profile in shipped:
+            found.append((f"profile {profile}", shipped[profile].read_text(encoding="utf-8")))
+        else:
+            found.append((profile, (loaded.folder / profile).read_text(encoding="utf-8")))
+        if loaded.file is not None:
+            found.append((loaded.file.name, loaded.file.read_text(encoding="utf-8")))
+    except OSError:
+        # It was there a moment ago; then the place is not told, and the rest of the message is.
+        return found
+    return found
 
 
 def _binding(

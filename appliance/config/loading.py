@@ -25,6 +25,7 @@ class Loaded(BaseModel):
     settings: Settings
     origins: dict[str, str]
     folder: Path
+    file: Path | None = None
 
 
 def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ) -> Loaded:
@@ -56,7 +57,7 @@ def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ
             f"{where}: {key}: {what}", hint=f"see docs/configuration.md, section [{first['loc'][0]!s}]"
         ) from None
     folder = (path.parent if path is not None else Path()).resolve()
-    return Loaded(settings=settings, origins=origins, folder=folder)
+    return Loaded(settings=settings, origins=origins, folder=folder, file=path)
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Here stand its tables as they are written, what a home adds to them (`Binding`),
 Never in here: putting them together (assembly), reading files, or what a rule does.
 """
 
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -208,5 +209,17 @@ def read_profile(table: Mapping[str, Any], *, where: str) -> ProfileTable:
         return msgspec.convert(table, ProfileTable)
     except msgspec.ValidationError as broken:
         raise ProfileError(
-            f"{where}: {broken}", hint="the keys of a profile are listed in docs/configuration.md"
+            f"{where}: {broken}",
+            hint="the keys of a profile are listed in docs/configuration.md",
+            rule=_rule_named(table, str(broken)),
         ) from None
+
+
+def _rule_named(table: Mapping[str, Any], broken: str) -> str | None:
+    """Return the id of the rule that an error of the form "… at `$.rules[3]`" means, or None."""
+    found = re.search(r"`\$\.(rules|invariants)\[(\d+)\]", broken)
+    if found is None:
+        return None
+    rule = table[found[1]][int(found[2])]
+    name = rule.get("id") if isinstance(rule, dict) else None
+    return name if isinstance(name, str) else None

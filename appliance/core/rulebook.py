@@ -44,6 +44,7 @@ def changed(rules: tuple[RuleTable, ...], binding: Binding, where: str) -> tuple
             raise ProfileError(
                 f"{where}: the rule {name!r} speaks as {known['authority']} and can't be changed here",
                 hint="write a profile of your own, and name its file in the config",
+                rule=name,
             )
         base = dict(known) if known is not None else {"id": name}
         if {"at_least", "at_most", "exactly"} & set(changes):
@@ -61,12 +62,15 @@ def changed(rules: tuple[RuleTable, ...], binding: Binding, where: str) -> tuple
             raise ProfileError(
                 f"{where}, rule {name}: {broken}",
                 hint=f"a new rule needs when, because and an action; the profile's own are: {own}",
+                rule=name,
             ) from None
     for name in binding.rules:
         if tables[name].get("authority", "RULE") != "RULE":
             raise ProfileError(
                 f"{where}: the rule {name!r} must speak as RULE",
                 hint="write a profile of your own for a stronger one",
+                rule=name,
+                key="authority",
             )
     return tuple(changed)
 
@@ -77,21 +81,26 @@ def rule(
     """Return the rule that `table` describes; what a model says in it lowers its authority, and `voices` how far it may go.
 
     Raises:
-        ProfileError: it contradicts itself, or names what there is not.
+        ProfileError: it contradicts itself, or names what there is not; says in which rule.
     """
+    try:
+        return _rule(table, ladder, vocabulary, voices, where)
+    except ProfileError as wrong:
+        raise wrong.at(table.id) from None
+
+
+def _rule(table: RuleTable, ladder: Ladder, vocabulary: Vocabulary, voices: VoicesTable, where: str) -> Rule:
     if table.authority not in _STRONG:
         raise ProfileError(
             f"{where}: no rule speaks as {table.authority}", hint="choose RULE, EQUIPMENT or LIFE_SAFETY"
         )
     if not table.because.strip():
-        raise ProfileError(f"{where}: because is empty", hint="say why, in the owner's words")
+        raise ProfileError(f"{where}: because is empty", hint="say why, in the owner's words", key="because")
     low, high = _interval(table, ladder, where)
     known_places(table.because, vocabulary, where)
-    when = parse(table.when, vocabulary, where=f"{where}, when")
     alarm = table.id if table.authority != "RULE" else None
-    until = (
-        None if table.until is None else parse(table.until, vocabulary, where=f"{where}, until", alarm=alarm)
-    )
+    when = _condition(table.when, vocabulary, where, "when", None)
+    until = None if table.until is None else _condition(table.until, vocabulary, where, "until", alarm)
     nodes: tuple[Node, ...] = (when,) if until is None else (when, until)
     learned = frozenset(name for node in nodes for name in node.acts_on() if name in vocabulary.learned)
     authority = Authority[table.authority]
@@ -172,6 +181,14 @@ def invariant(table: InvariantTable, ladder: Ladder, vocabulary: Vocabulary, *, 
     return Invariant(table.id, when, low, high, unless, table.because)
 
 
+def _condition(text: str, vocabulary: Vocabulary, where: str, key: str, alarm: str | None) -> Node:
+    try:
+        return parse(text, vocabulary, where=f"{where}, {key}", alarm=alarm)
+    except ProfileError as wrong:
+        wrong.key = key
+        raise
+
+
 def _interval(table: RuleTable | InvariantTable, ladder: Ladder, where: str) -> tuple[int, int]:
     if table.exactly is not None and (table.at_least is not None or table.at_most is not None):
         raise ProfileError(f"{where}: exactly excludes at_least and at_most", hint="keep one of them")
@@ -181,7 +198,9 @@ def _interval(table: RuleTable | InvariantTable, ladder: Ladder, where: str) -> 
         raise ProfileError(f"{where}: it asks for nothing", hint="add at_least, at_most or exactly")
     if low > high:
         raise ProfileError(
-            f"{where}: at_least {table.at_least} lies above at_most {table.at_most}", hint="swap them"
+            f"{where}: at_least {table.at_least} lies above at_most {table.at_most}",
+            hint="swap them",
+            key="at_least",
         )
     return low, high
 
