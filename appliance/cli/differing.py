@@ -17,6 +17,7 @@ from appliance.config import Loaded, appliances
 from appliance.core.clock import SECOND, Instant
 from appliance.core.controller import Home
 from appliance.core.profile import Appliance
+from appliance.core.quantities import with_unit
 from appliance.replay.differing import Course, Difference, Limit, Piece, Side, Total, combine, common, live
 from appliance.replay.picture import picture
 
@@ -226,7 +227,7 @@ def _limit(limit: Limit, old: dict[str, Appliance], new: dict[str, Appliance], n
     channel, threshold = limit
     spec = new[name] if channel in new[name].channels else old[name]
     unit = spec.channels[channel].quantity.unit
-    return f"{channel} above {threshold:g}" + ("" if unit in ("", "index", "level") else f" {unit}")
+    return f"{channel} above {with_unit(f'{threshold:g}', unit)}"
 
 
 def _json(difference: Difference) -> dict[str, Any]:

@@ -65,8 +65,7 @@ def _subjects(target: str) -> list[tuple[Asked, dict[str, Any]]]:
         section = dict(given[spec.id])
         if section["profile"].endswith(".toml"):
             section["profile"] = str((loaded.folder / section["profile"]).resolve())
-        fed = frozenset([*(channel for _, _, channel in spec.sources), *spec.models])
-        found.append((Asked(spec, fed), section))
+        found.append((Asked(spec, spec.bound), section))
     return found
 
 

@@ -42,10 +42,7 @@ def prove_claims(specs: Iterable[Appliance]) -> None:
     from appliance.prove import Asked, insist
 
     try:
-        insist(
-            Asked(spec, frozenset([*(channel for _, _, channel in spec.sources), *spec.models]))
-            for spec in specs
-        )
+        insist(Asked(spec, spec.bound) for spec in specs)
     except ConfigError:
         raise
     except ApplianceError as failed:

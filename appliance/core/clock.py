@@ -9,6 +9,8 @@ import msgspec
 
 SECOND = 1_000_000_000
 """Nanoseconds in a second: all durations inside the core are whole nanoseconds."""
+WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+"""The days by their numbers: 0 is Monday."""
 
 
 class Instant(msgspec.Struct, frozen=True, gc=False):

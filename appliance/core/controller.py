@@ -226,7 +226,7 @@ def decide(
                 effects,
                 next_id=next_id,
                 remembered=before.memory,
-                others=_others(home, spec, appliances),
+                others=others(home, spec, appliances),
                 observe=home.observe,
             )
             appliances[name] = after
@@ -251,7 +251,7 @@ def decide(
     ), effects
 
 
-def _others(home: Home, spec: Appliance, appliances: Mapping[str, ApplianceState]) -> Mapping[str, Other]:
+def others(home: Home, spec: Appliance, appliances: Mapping[str, ApplianceState]) -> Mapping[str, Other]:
     """Return what `spec` may know of the appliances that it watches."""
     if not spec.watches:
         return {}

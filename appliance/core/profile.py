@@ -198,6 +198,11 @@ class Appliance(msgspec.Struct, frozen=True, dict=True):
         """Whether any rule may act; where none may, the fallback only recommends too."""
         return any(rule.standing is Standing.ACT for rule in self.rules)
 
+    @cached_property
+    def bound(self) -> frozenset[str]:
+        """The channels that something in this home feeds: a sensor, or a model."""
+        return frozenset([*(channel for _, _, channel in self.sources), *self.models])
+
 
 def read_profile(table: Mapping[str, Any], *, where: str) -> ProfileTable:
     """Return the typed form of a profile's TOML table.

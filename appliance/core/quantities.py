@@ -164,7 +164,7 @@ _SUBSTANCES: dict[tuple[str, str], tuple[float, float]] = {
 
 
 @lru_cache(maxsize=64)
-def _places(resolution: float) -> int:
+def decimals(resolution: float) -> int:
     """Return the decimal places of `resolution`: 0.01 has two."""
     return max(0, -int(f"{resolution:e}".partition("e")[2]))
 
@@ -172,6 +172,11 @@ def _places(resolution: float) -> int:
 def canonical(unit: str) -> str:
     """Return the one spelling of `unit`; an unknown unit as it is."""
     return _SPELLINGS.get(unit) or _SPELLINGS.get(unit.lower()) or unit
+
+
+def with_unit(number: str, unit: str | None) -> str:
+    """Return `number` as people read it: with its unit, where it has one."""
+    return number if unit in (None, "", "index", "level") else f"{number} {unit}"
 
 
 def convert(value: float, unit: str, quantity: Quantity) -> float | None:
@@ -188,5 +193,5 @@ def convert(value: float, unit: str, quantity: Quantity) -> float | None:
     if factor is None:
         return None
     # Rounded in decimal places, so that 71.8 °F are 22.11 °C and not 22.110000000000003.
-    converted = round(value * factor[0] + factor[1], _places(quantity.resolution))
+    converted = round(value * factor[0] + factor[1], decimals(quantity.resolution))
     return converted if isfinite(converted) else None

@@ -97,7 +97,7 @@ def _rule(table: RuleTable, ladder: Ladder, vocabulary: Vocabulary, voices: Voic
     if not table.because.strip():
         raise ProfileError(f"{where}: because is empty", hint="say why, in the owner's words", key="because")
     low, high = _interval(table, ladder, where)
-    known_places(table.because, vocabulary, where)
+    _known_places(table.because, vocabulary, where)
     alarm = table.id if table.authority != "RULE" else None
     when = _condition(table.when, vocabulary, where, "when", None)
     until = None if table.until is None else _condition(table.until, vocabulary, where, "until", alarm)
@@ -111,8 +111,6 @@ def _rule(table: RuleTable, ladder: Ladder, vocabulary: Vocabulary, voices: Voic
         )
     allowed = voices.model if learned else voices.rules
     standing = Standing.ACT if authority is not Authority.RULE else lower(table.standing, allowed)
-    # Inner timers first: an outer one needs them when it is asked.
-    timers = tuple(part for node in nodes for part in reversed(list(node.walk())) if isinstance(part, For))
     return Rule(
         table.id,
         when,
@@ -123,7 +121,7 @@ def _rule(table: RuleTable, ladder: Ladder, vocabulary: Vocabulary, voices: Voic
         table.because,
         learned,
         standing,
-        timers,
+        _timers(*nodes),
     )
 
 
@@ -135,14 +133,13 @@ def fallback(
     Raises:
         ProfileError: a condition or an action of it is none.
     """
-    known_places(table.because, vocabulary, where)
+    _known_places(table.because, vocabulary, where)
     instead = []
     for number, other in enumerate(table.instead, 1):
         here = f"{where}, instead {number}"
-        known_places(other.because, vocabulary, here)
+        _known_places(other.because, vocabulary, here)
         index = _action(other.exactly, ladder, here, 0)
         when = parse(other.when, vocabulary, where=f"{here}, when")
-        timers = tuple(part for part in reversed(list(when.walk())) if isinstance(part, For))
         instead.append(
             Rule(
                 f"fallback {number}",
@@ -152,7 +149,7 @@ def fallback(
                 index,
                 Authority.FALLBACK,
                 other.because,
-                timers=timers,
+                timers=_timers(when),
             )
         )
     rest = Proposal(ladder.rest, ladder.rest, Authority.FALLBACK, "fallback", table.because)
@@ -215,7 +212,12 @@ def _action(name: str | None, ladder: Ladder, where: str, default: int) -> int:
     return ladder.actions.index(name)
 
 
-def known_places(because: str, vocabulary: Vocabulary, where: str) -> None:
+def _timers(*nodes: Node) -> tuple[For, ...]:
+    """Return every `for` in `nodes`, inner ones first: an outer one needs them when it is asked."""
+    return tuple(part for node in nodes for part in reversed(list(node.walk())) if isinstance(part, For))
+
+
+def _known_places(because: str, vocabulary: Vocabulary, where: str) -> None:
     """Look whether what a reason names in braces is a channel. Raises ProfileError."""
     for name in places(because):
         if name not in vocabulary.measured and name not in vocabulary.worded:

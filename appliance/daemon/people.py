@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from appliance.core import overrides
 from appliance.core.clock import SECOND, Instant
-from appliance.core.events import AdviceAnswered, AlarmAcknowledged, Event, PersonSpoke
+from appliance.core.events import AdviceAnswered, AlarmAcknowledged, PersonSpoke
 from appliance.core.profile import Appliance
 from appliance.errors import ConfigError, ProfileError, TooManyWords
 
@@ -35,7 +35,7 @@ class People:
         for_ns: int | None = None,
         until: str | None = None,
         open_ended: bool = False,
-    ) -> Event:
+    ) -> PersonSpoke:
         """Return the event of a person's word.
 
         Raises:
@@ -59,20 +59,22 @@ class People:
         self._count(appliance, now)
         return PersonSpoke(appliance, action, by, for_ns, until, open_ended)
 
-    def hand_back(self, appliance: str, by: str, now: Instant) -> Event:
+    def hand_back(self, appliance: str, by: str, now: Instant) -> PersonSpoke:
         """Return the event that ends a person's word. Raises as `override` does."""
         self._known(appliance)
         self._count(appliance, now)
         return PersonSpoke(appliance, None, by)
 
-    def answer(self, appliance: str, source: str | None, by: str, now: Instant, *, accepted: bool) -> Event:
+    def answer(
+        self, appliance: str, source: str | None, by: str, now: Instant, *, accepted: bool
+    ) -> AdviceAnswered:
         """Return the event that accepts or dismisses what `source` (a voice, or a rule's id) recommends. Raises as above."""
         self._known(appliance)
         self._count(appliance, now)
         named = source if source is None or " " in source else f"rule {source}"
         return AdviceAnswered(appliance, named, accepted, by)
 
-    def acknowledge(self, appliance: str, rule: str | None, by: str, now: Instant) -> Event:
+    def acknowledge(self, appliance: str, rule: str | None, by: str, now: Instant) -> AlarmAcknowledged:
         """Return the event that acknowledges an alarm. Raises as above, and where there is no such rule."""
         spec = self._known(appliance)
         named = None if rule is None else rule.removeprefix("rule ")

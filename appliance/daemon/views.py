@@ -35,10 +35,10 @@ from appliance.core.clock import SECOND, Instant
 from appliance.core.conditions import Acknowledged
 from appliance.core.events import Memory
 from appliance.core.explain import inputs
+from appliance.core.explain.what_if import surroundings
 from appliance.core.profile import Appliance
 from appliance.core.quantities import convert
 from appliance.core.readings import Quality
-from appliance.core.snapshot import Snapshot
 from appliance.core.state import ApplianceState
 from appliance.daemon.control import Control
 from appliance.daemon.people import People
@@ -199,8 +199,7 @@ class Views:
         now = self._now()
         event = self._people.answer(appliance, source, by, now, accepted=accepted)
         before = deciding.opened(self._control.controller.state.appliances[appliance].memory)
-        meant = source if source is None or " " in source else f"rule {source}"
-        count = sum(1 for one in before if meant in (None, one.source))
+        count = sum(1 for one in before if event.source in (None, one.source))
         if count:
             self._control.turn([event], now)
             await self._committed()
@@ -209,14 +208,13 @@ class Views:
     async def acknowledge(self, appliance: str, rule: str | None, by: str) -> int:
         """Acknowledge alarms; return how many."""
         now = self._now()
+        event = self._people.acknowledge(appliance, rule, by, now)
         before = self._control.controller.state.appliances[appliance].memory
-        named = None if rule is None else rule.removeprefix("rule ")
         waiting = [
             alarm
             for alarm in self._alarms(self._control.controller.home.appliances[appliance], before)
-            if alarm.waits and not alarm.acknowledged and named in (None, alarm.rule)
+            if alarm.waits and not alarm.acknowledged and event.rule in (None, alarm.rule)
         ]
-        event = self._people.acknowledge(appliance, rule, by, now)
         if waiting:
             self._control.turn([event], now)
             await self._committed()
@@ -306,7 +304,8 @@ class Views:
         fault = None
         if state.flight is not None and state.flight.faulted:
             fault = f"{spec.actuator.device} was told {memory.commanded} and reports {memory.reported or 'nothing'}"
-        around = self._snapshot(spec, state)
+        controller = self._control.controller
+        around = surroundings(controller.home, controller.state, spec.id, self._now())
         fault = fault or next((said for guard in spec.guards if (said := guard.fault(around))), None)
         recorded = self._store.health().reason is None
         return ApplianceView(
@@ -347,9 +346,6 @@ class Views:
             for rule in spec.rules
             if rule.authority < Authority.MANUAL and f"rule {rule.id}" in speaking
         )
-
-    def _snapshot(self, spec: Appliance, state: ApplianceState) -> Snapshot:
-        return deciding.snapshot(spec, state, self._now(), self._control.controller.home.zone)
 
     def _now(self) -> Instant:
         return self._control.clock()

@@ -115,22 +115,23 @@ class CompareWindow(_OnChannel, frozen=True):
     threshold: float
 
     def truth(self, around: Surroundings) -> Truth:
+        value = self.compared(around)
+        return None if value is None else COMPARE[self.op](value, self.threshold)
+
+    def compared(self, around: Surroundings) -> float | None:
+        """Return the statistic now, in the quantity's unit (a slope: per minute), or None: unknown."""
         window = around.window(self.channel)
         if window is None:
             return None
         now = around.now.boottime_ns
-        value: float | None
         if self.statistic == "mean":
-            value = window.mean(now, self.span_ns)
-        elif self.statistic == "min":
-            value = window.minimum(now, self.span_ns)
-        elif self.statistic == "max":
-            value = window.maximum(now, self.span_ns)
-        else:
-            value = window.slope(now, self.span_ns)
-            if value is not None and self.statistic == "falling":
-                value = -value
-        return None if value is None else COMPARE[self.op](value, self.threshold)
+            return window.mean(now, self.span_ns)
+        if self.statistic == "min":
+            return window.minimum(now, self.span_ns)
+        if self.statistic == "max":
+            return window.maximum(now, self.span_ns)
+        slope = window.slope(now, self.span_ns)
+        return -slope if slope is not None and self.statistic == "falling" else slope
 
 
 class Is(_OnChannel, frozen=True):

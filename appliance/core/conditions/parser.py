@@ -23,7 +23,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from appliance.core.clock import SECOND
+from appliance.core.clock import SECOND, WEEK
 from appliance.core.conditions.nodes import (
     COMPARE,
     Acknowledged,
@@ -53,9 +53,8 @@ SLOPE_SPAN_NS = 300 * SECOND
 """Over which `rising` and `falling` are measured: ten bins, so that one noisy bin does not make a trend (assumed)."""
 
 _UNITS_OF_TIME = {"s": SECOND, "min": 60 * SECOND, "h": 3600 * SECOND}
-_WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 DAYS: dict[str, tuple[int, ...]] = {
-    **{name: (number,) for number, name in enumerate(_WEEK)},
+    **{name: (number,) for number, name in enumerate(WEEK)},
     "workday": (0, 1, 2, 3, 4),
     "weekend": (5, 6),
 }

@@ -6,19 +6,16 @@ Never in here: a clock; `now` is handed in.
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from appliance.core.clock import SECOND, Instant
+from appliance.core.clock import SECOND, WEEK, Instant
 from appliance.errors import Malformed
 
 LONGEST = 64
 """So many characters say any moment."""
 
 _NUMBER = re.compile(r"#([1-9][0-9]{0,17})\Z")
-_OF_DAY = re.compile(
-    r"(?:(today|yesterday|monday|tuesday|wednesday|thursday|friday|saturday|sunday)\s+)?(\d{1,2}):(\d{2})(?::(\d{2}))?\Z"
-)
+_OF_DAY = re.compile(rf"(?:(today|yesterday|{'|'.join(WEEK)})\s+)?(\d{{1,2}}):(\d{{2}})(?::(\d{{2}}))?\Z")
 _AGO = re.compile(r"(\d{1,5})\s*(s|min|h|d)\s+ago\Z")
 _AGO_S = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
-_WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 HINT = 'write "19:30", "yesterday 19:30", "monday 7:05", "2 h ago", an ISO 8601 date and time, or a decision as "#123"'
 
 
@@ -66,7 +63,7 @@ def _of_day(said: str, local: datetime) -> datetime | None:
     if day == "today":
         return at
     if day is not None:
-        at -= timedelta(days=(local.weekday() - _WEEK.index(day)) % 7)
+        at -= timedelta(days=(local.weekday() - WEEK.index(day)) % 7)
         return at if at <= local else at - timedelta(days=7)
     return at if at <= local else at - timedelta(days=1)
 

@@ -13,7 +13,7 @@ from math import ceil, floor
 
 import msgspec
 
-from appliance.core.quantities import Quantity
+from appliance.core.quantities import Quantity, decimals
 
 MOST_EVALUATIONS = 512
 """So many supposed decisions a channel at most. Doubling and halving over the widest range need 80; a threshold needs two."""
@@ -122,8 +122,7 @@ class _Asked:
 
 def grid(quantity: Quantity, step: int) -> float:
     """Return the value of a whole step as a sensor would say it: 0.3, not 0.30000000000000004."""
-    places = max(0, -int(f"{quantity.resolution:e}".partition("e")[2]))
-    return round(step * quantity.resolution, places)
+    return round(step * quantity.resolution, decimals(quantity.resolution))
 
 
 def _pieces(quantity: Quantity, thresholds: Iterable[float]) -> set[int]:

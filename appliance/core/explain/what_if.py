@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from appliance.core import deciding, overrides
 from appliance.core.clock import Instant
 from appliance.core.conditions.nodes import CompareWindow, Node
-from appliance.core.controller import Controller, Home
+from appliance.core.controller import Controller, Home, others
 from appliance.core.explain.wording import span
 from appliance.core.profile import LEARNED_MAX_AGE_NS, Appliance
 from appliance.core.readings import Quality
@@ -159,12 +159,8 @@ class Live:
 def surroundings(home: Home, state: State, appliance: str, now: Instant) -> Snapshot:
     """Return what a decision about `appliance` may look at `now`."""
     spec = home.appliances[appliance]
-    others = {
-        name: deciding.other(home.appliances[name], state.appliances[name])
-        for name in spec.watches
-        if name in state.appliances
-    }
-    return deciding.snapshot(spec, state.appliances[appliance], now, home.zone, others)
+    around = others(home, spec, state.appliances)
+    return deciding.snapshot(spec, state.appliances[appliance], now, home.zone, around)
 
 
 def sure(word: str, at: Instant) -> Learned:

@@ -6,6 +6,7 @@ Never in here: deciding. Everything is read off a snapshot or a decision that wa
 import re
 
 from appliance.core.events import Decision, Input
+from appliance.core.quantities import with_unit
 from appliance.core.readings import Quality
 from appliance.core.senses import Learned, Sense
 from appliance.core.snapshot import Snapshot
@@ -33,7 +34,7 @@ def _shown(channel: str, snapshot: Snapshot) -> str:
     if isinstance(value, str):
         return value
     unit = snapshot.senses[channel].channel.quantity.unit
-    return f"{value:g}" if unit in ("", "index", "level") else f"{value:g} {unit}"
+    return with_unit(f"{value:g}", unit)
 
 
 def inputs(snapshot: Snapshot) -> tuple[Input, ...]:

@@ -5,7 +5,7 @@ Never in here: the truth of a condition (conditions), or what follows from it.
 
 import msgspec
 
-from appliance.core.clock import SECOND
+from appliance.core.clock import SECOND, WEEK
 from appliance.core.conditions.nodes import (
     Acknowledged,
     And,
@@ -23,11 +23,11 @@ from appliance.core.conditions.nodes import (
     Not,
     Or,
 )
+from appliance.core.quantities import with_unit
 from appliance.core.snapshot import Snapshot
 
 _OPS = {">": "above", ">=": "at least", "<": "below", "<=": "at most"}
 _OPPOSITE = {">": "<=", ">=": "<", "<": ">=", "<=": ">"}
-_UNITLESS = ("", "index", "level")
 
 
 class Clause(msgspec.Struct, frozen=True):
@@ -90,7 +90,7 @@ def spell(node: Node, around: Snapshot) -> str:
         case CompareAge(channel=channel, op=op, threshold=threshold):
             return f"age({channel}) {_OPS[op]} {span(threshold)}"
         case CompareWindow():
-            slope = " per min" if node.statistic in ("rising", "falling", "slope") else ""
+            slope = " per min" if node.statistic in ("rising", "falling") else ""
             of = f"{node.statistic}({node.channel}, {span(node.span_ns)})"
             return f"{of} {_OPS[node.op]} {amount(node.threshold, unit(node.channel, around))}{slope}"
         case Is(channel=channel, word=word):
@@ -108,7 +108,7 @@ def spell(node: Node, around: Snapshot) -> str:
         case For(part=part, span_ns=span_ns):
             return f"{_nested(part, around)} for {span(span_ns)}"
         case DayIs(days=days):
-            return f"a {' or '.join(_DAYS[day] for day in days)}"
+            return f"a {' or '.join(WEEK[day].capitalize() for day in days)}"
         case Doing(appliance=appliance, action=action):
             return f"the state of {appliance} {action}" if appliance else f"its state {action}"
         case DoingUnknown(appliance=appliance):
@@ -121,7 +121,7 @@ def spell(node: Node, around: Snapshot) -> str:
 
 def amount(value: float, of: str | None) -> str:
     """Return a number with its unit, as short as it is exact."""
-    return f"{value:.10g}" if of is None or of in _UNITLESS else f"{value:.10g} {of}"
+    return with_unit(f"{value:.10g}", of)
 
 
 def unit(channel: str, around: Snapshot) -> str | None:
@@ -171,12 +171,12 @@ def _stands(node: Node, around: Snapshot, *, unknown: bool) -> str:
             age = around.age_ns(channel)
             return "it was never heard" if age is None else f"it is {span(age)}"
         case CompareWindow():
-            value = statistic(node, around)
+            value = node.compared(around)
             return "it is unknown" if value is None else f"it is {value:.4g}"
         case Between():
             return f"it is {_clock(around.minute_of_day())}"
         case DayIs():
-            return f"it is {_DAYS[around.day_of_week()]}"
+            return f"it is {WEEK[around.day_of_week()].capitalize()}"
         case Doing(appliance=appliance) | DoingUnknown(appliance=appliance):
             return f"it is {around.doing(appliance) or 'unknown'}"
         case Acknowledged():
@@ -185,26 +185,5 @@ def _stands(node: Node, around: Snapshot, *, unknown: bool) -> str:
             return "which nobody knows" if unknown else "which is not so"
 
 
-def statistic(node: CompareWindow, around: Snapshot) -> float | None:
-    """Return what a condition on a window compares, None where it is unknown."""
-    window = around.window(node.channel)
-    if window is None:
-        return None
-    now_ns = around.now.boottime_ns
-    match node.statistic:
-        case "mean":
-            return window.mean(now_ns, node.span_ns)
-        case "min":
-            return window.minimum(now_ns, node.span_ns)
-        case "max":
-            return window.maximum(now_ns, node.span_ns)
-        case kind:
-            slope = window.slope(now_ns, node.span_ns)
-            return -slope if slope is not None and kind == "falling" else slope
-
-
 def _clock(minute: int) -> str:
     return f"{minute // 60:02d}:{minute % 60:02d}"
-
-
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
