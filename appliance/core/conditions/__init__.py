@@ -1,7 +1,8 @@
 """The words of a rule: text -> condition tree -> True | False | unknown."""
 
 from appliance.core.conditions.nodes import Acknowledged, Doing, DoingUnknown, For, Node, Surroundings, Truth
-from appliance.core.conditions.parser import RESERVED, Vocabulary, duration_ns, parse
+from appliance.core.conditions.parser import parse
+from appliance.core.conditions.vocabulary import RESERVED, Vocabulary, duration_ns
 
 __all__ = [
     "RESERVED",

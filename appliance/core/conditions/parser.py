@@ -1,6 +1,7 @@
-"""Owns the words of a rule: text in, a tree of nodes out, or an error that points at the place.
+"""Owns the grammar of a condition: text in, a tree of nodes out, or an error that points at the place.
 
-A recursive descent over one short text. Never in here: `eval`, or what a condition means in a snapshot.
+A recursive descent over one short text. Never in here: `eval`, what may be spoken of (vocabulary), or what a condition means in
+a snapshot.
 
     condition := conjunction ("or" conjunction)*
     conjunction := negation ("and" negation)*
@@ -18,12 +19,7 @@ A recursive descent over one short text. Never in here: `eval`, or what a condit
     duration := number ("s" | "min" | "h")
 """
 
-import re
-from collections.abc import Mapping
-
-import msgspec
-
-from appliance.core.clock import SECOND, WEEK
+from appliance.core.clock import SECOND
 from appliance.core.conditions.nodes import (
     COMPARE,
     Acknowledged,
@@ -42,53 +38,14 @@ from appliance.core.conditions.nodes import (
     Not,
     Or,
 )
+from appliance.core.conditions.tokens import Tokens
+from appliance.core.conditions.vocabulary import DAYS, UNITS_OF_TIME, Vocabulary
 from appliance.core.quantities import Quantity, convert
-from appliance.errors import ProfileError
 
-MAX_LENGTH = 500
-"""Characters of one condition: a rule that needs more is two rules."""
 MAX_DEPTH = 12
 """Brackets and negations within each other."""
 SLOPE_SPAN_NS = 300 * SECOND
 """Over which `rising` and `falling` are measured: ten bins, so that one noisy bin does not make a trend (assumed)."""
-
-_UNITS_OF_TIME = {"s": SECOND, "min": 60 * SECOND, "h": 3600 * SECOND}
-DAYS: dict[str, tuple[int, ...]] = {
-    **{name: (number,) for number, name in enumerate(WEEK)},
-    "workday": (0, 1, 2, 3, 4),
-    "weekend": (5, 6),
-}
-"""What `day is` may be followed by; holidays are no days of the week."""
-RESERVED = frozenset(
-    {
-        "time",
-        "day",
-        "state",
-        "acknowledged",
-        "age",
-        "unknown",
-        "and",
-        "or",
-        "not",
-        "for",
-        "is",
-        "min",
-        "max",
-        "mean",
-    }
-)
-"""Words of the language, which name no channel."""
-
-
-class Vocabulary(msgspec.Struct, frozen=True):
-    """What may be spoken of: a quantity for each measured channel, the words for each other one (`learned` are those that a
-    model says); the actions and modes of the appliance itself, which is called "", and of the others of the home.
-    """
-
-    measured: Mapping[str, Quantity]
-    worded: Mapping[str, tuple[str, ...]] = {}
-    actions: Mapping[str, tuple[str, ...]] = {}
-    learned: frozenset[str] = frozenset()
 
 
 def parse(text: str, vocabulary: Vocabulary, *, where: str, alarm: str | None = None) -> Node:
@@ -106,85 +63,15 @@ def parse(text: str, vocabulary: Vocabulary, *, where: str, alarm: str | None = 
     return _Parser(text, vocabulary, where, alarm).whole()
 
 
-def duration_ns(text: str, *, where: str) -> int:
-    """Return the nanoseconds of a duration as "5 min".
-
-    Raises:
-        ProfileError: it is no positive number with one of the units s, min, h.
-    """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h)\s*", text)
-    if match is None or float(match[1]) <= 0:
-        raise ProfileError(
-            f"{where}: {text!r} is no duration", hint='write a number and a unit: "30 s", "5 min", "2 h"'
-        )
-    return round(float(match[1]) * _UNITS_OF_TIME[match[2]])
-
-
-_TOKEN = re.compile(
-    r"\s*(?:(?P<clock>\d{1,2}:\d{2})|(?P<number>-?\d+(?:\.\d+)?)|(?P<name>[A-Za-zµμ°%Ω][\w/³²°%Ω·.-]*)|(?P<sign>>=|<=|>|<|\(|\)|,))"
-)
-
-
-class _Parser:
-    """Recursive descent over one line of text; keeps where it is, and nothing else."""
+class _Parser(Tokens):
+    """Recursive descent over the pieces of one text; one method a rule of the grammar."""
 
     def __init__(self, text: str, vocabulary: Vocabulary, where: str, alarm: str | None) -> None:
-        self.text = text
+        super().__init__(text, where)
         self.vocabulary = vocabulary
-        self.where = where
         self.alarm = alarm
-        self.tokens: list[tuple[str, str, int]] = []
-        self.position = 0
         self.depth = 0
         self.holds = 0
-        if len(text) > MAX_LENGTH:
-            raise ProfileError(
-                f"{where}: the condition has {len(text)} characters, {MAX_LENGTH} are allowed",
-                hint="split it into two rules",
-            )
-        at = 0
-        while at < len(text.rstrip()):
-            match = _TOKEN.match(text, at)
-            if match is None:
-                start = at + len(text[at:]) - len(text[at:].lstrip())
-                raise self.error(
-                    f"{text[start]!r} is not understood", "use names, numbers, > >= < <= and brackets", start
-                )
-            kind = match.lastgroup or ""
-            self.tokens.append((kind, match[kind], match.start(kind)))
-            at = match.end()
-        self.tokens.append(("end", "", len(text.rstrip())))
-
-    def error(self, what: str, remedy: str, column: int | None = None) -> ProfileError:
-        at = self.tokens[self.position][2] if column is None else column
-        line = self.text.count("\n", 0, at) + 1
-        start = self.text.rfind("\n", 0, at) + 1
-        shown = self.text[start:].split("\n", 1)[0]
-        return ProfileError(
-            f"{self.where}, line {line}, column {at - start + 1}: {what}\n    {shown}\n    {' ' * (at - start)}^",
-            hint=remedy,
-        )
-
-    # ------------------------------------------------------------ tokens
-
-    def peek(self) -> str:
-        return self.tokens[self.position][1]
-
-    def take(self) -> tuple[str, str, int]:
-        token = self.tokens[self.position]
-        if token[0] != "end":
-            self.position += 1
-        return token
-
-    def accept(self, word: str) -> bool:
-        if self.tokens[self.position][0] in ("name", "sign") and self.peek() == word:
-            self.position += 1
-            return True
-        return False
-
-    def expect(self, word: str, remedy: str) -> None:
-        if not self.accept(word):
-            raise self.error(f"{word!r} is missing here", remedy)
 
     # ------------------------------------------------------------ grammar
 
@@ -404,6 +291,6 @@ class _Parser:
                 "a duration is missing here", "write a number and a unit: 30 s, 5 min, 2 h", column
             )
         unit_kind, unit, at = self.take()
-        if unit_kind != "name" or unit not in _UNITS_OF_TIME:
+        if unit_kind != "name" or unit not in UNITS_OF_TIME:
             raise self.error("the unit of time is missing", f"write {word} s, {word} min or {word} h", at)
-        return round(float(word) * _UNITS_OF_TIME[unit])
+        return round(float(word) * UNITS_OF_TIME[unit])
