@@ -15,7 +15,7 @@ from appliance.cli.histories import home_of, span, span_options, stored, written
 from appliance.cli.replaying import FILE, gap_json
 from appliance.config import Loaded, appliances
 from appliance.core.clock import SECOND, Instant
-from appliance.core.controller import Home
+from appliance.core.home import Home
 from appliance.core.profile import Appliance
 from appliance.core.quantities import with_unit
 from appliance.replay.differing import Course, Difference, Limit, Piece, Side, Total, combine, common, live

@@ -15,7 +15,7 @@ from appliance.adapters.store import Queries
 from appliance.adapters.store.recall import Recall
 from appliance.config import Loaded, appliances, dialects
 from appliance.core.clock import SECOND, Instant
-from appliance.core.controller import Home
+from appliance.core.home import Home
 from appliance.core.intake import Intake
 from appliance.core.payloads import Decoder
 from appliance.daemon.identity import state_folder

@@ -11,8 +11,9 @@ from appliance.cli.configuration import config_option, load
 from appliance.cli.histories import home_of, span, span_options, stored, written
 from appliance.config import Loaded
 from appliance.core.clock import SECOND, Instant
-from appliance.core.controller import Controller, Home
+from appliance.core.controller import Controller
 from appliance.core.events import Decision, Record
+from appliance.core.home import Home
 from appliance.replay import Moment, Opening, replay as run_replay
 from appliance.replay.checking import Divergence, Gap, Report, check as run_check
 from appliance.replay.obeying import Obedient

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from appliance import __version__
 from appliance.config import Loaded, profile_texts
-from appliance.core.controller import Home
+from appliance.core.home import Home
 from appliance.core.profile import Appliance
 from appliance.daemon.identity import state_folder
 from appliance.errors import ApplianceError, ConfigError

@@ -6,7 +6,7 @@ Never in here: checking a bundle (bundle), or running one (the classifier adapte
 import logging
 from collections.abc import Iterable
 
-from appliance.core.controller import Classifier
+from appliance.core.home import Classifier
 from appliance.core.profile import Appliance
 from appliance.errors import ModelError
 

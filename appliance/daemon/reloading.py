@@ -10,8 +10,8 @@ from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 from appliance.config import Loaded, appliances, dialects, sayable
-from appliance.core.controller import Home
 from appliance.core.events import Tick
+from appliance.core.home import Home
 from appliance.core.restoring import reconfigured
 from appliance.daemon.control import Control
 from appliance.daemon.models import load_models

@@ -20,8 +20,9 @@ from appliance.adapters.store import BATCH_S, Limits, Store, lock
 from appliance.adapters.systemd import Systemd
 from appliance.config import Loaded, Settings, appliances, dialects, sayable
 from appliance.core.clock import Instant
-from appliance.core.controller import Controller, Home
+from appliance.core.controller import Controller
 from appliance.core.events import Decision
+from appliance.core.home import Home
 from appliance.core.intake import Intake
 from appliance.core.payloads import Decoder
 from appliance.core.readings import Reading

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.bundle import Bundle
-from appliance.core.controller import Classifier
+from appliance.core.home import Classifier
 from appliance.errors import LearnError
 from appliance.learn.data import DIGESTS, TESTS, TRAINING, Published, Row, published, rows
 from appliance.learn.features import matrix, truth

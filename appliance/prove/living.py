@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from appliance.core import deciding
 from appliance.core.clock import SECOND, Instant
 from appliance.core.commands import Actuator, Spelling
-from appliance.core.controller import Controller, Home
+from appliance.core.controller import Controller
 from appliance.core.events import Event, PersonSpoke, ReadingArrived, StateReported, Tick
+from appliance.core.home import Home
 from appliance.core.profile import LEARNED_MAX_AGE_NS, Appliance, Invariant
 from appliance.core.readings import Quality, Reading
 from appliance.core.senses import Learned

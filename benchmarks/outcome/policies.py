@@ -16,9 +16,10 @@ from appliance.config import shipped_profiles
 from appliance.core import guards
 from appliance.core.assembly import assemble
 from appliance.core.clock import SECOND, Instant
-from appliance.core.controller import Classifier, Controller, Home
+from appliance.core.controller import Controller
 from appliance.core.events import LinkChanged, ReadingArrived, SendCommand, StateReported, Tick
 from appliance.core.features import Feature, FeatureSpec
+from appliance.core.home import Classifier, Home
 from appliance.core.profile import Appliance, Binding, read_profile
 from appliance.core.readings import Reading
 from appliance.core.registry import discover

@@ -12,7 +12,7 @@ from appliance.adapters.clock import SystemClock
 from appliance.adapters.store import Limits, Store
 from appliance.config import appliances, load_settings
 from appliance.core.clock import SECOND, Instant
-from appliance.core.controller import Home
+from appliance.core.home import Home
 from appliance.core.readings import Reading
 from appliance.core.restoring import pack, rehear
 

@@ -13,8 +13,9 @@ from appliance.core.arbitration import Authority
 from appliance.core.assembly import assemble
 from appliance.core.clock import SECOND, Instant
 from appliance.core.conditions.nodes import Compare, CompareWindow
-from appliance.core.controller import Controller, Home
+from appliance.core.controller import Controller
 from appliance.core.events import AlarmAcknowledged, LinkChanged, PersonSpoke, SendCommand, Tick
+from appliance.core.home import Home
 from appliance.core.intake import Intake
 from appliance.core.payloads import Decoder
 from appliance.core.payloads.message import Message

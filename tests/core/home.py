@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from appliance.core import guards
 from appliance.core.assembly import assemble
 from appliance.core.clock import SECOND, Instant
-from appliance.core.controller import Controller, Home
+from appliance.core.controller import Controller
 from appliance.core.events import (
     Decision,
     Effect,
@@ -21,6 +21,7 @@ from appliance.core.events import (
     SendCommand,
     Tick,
 )
+from appliance.core.home import Home
 from appliance.core.intake import Intake
 from appliance.core.payloads import Decoder
 from appliance.core.payloads.message import Message

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from appliance.core.clock import SECOND
-from appliance.core.controller import Controller, Home
+from appliance.core.controller import Controller
 from appliance.core.events import PersonSpoke
 from appliance.core.explain.flip import Flips, flips
 from appliance.core.explain.recorded import Recorded
 from appliance.core.explain.searching import MOST_EVALUATIONS, grid, search
 from appliance.core.explain.what_if import Live
 from appliance.core.features import Feature, FeatureSpec
+from appliance.core.home import Home
 from appliance.core.quantities import QUANTITIES
 from tests.core.home import PROFILE, RULE, House
 

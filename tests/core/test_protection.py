@@ -8,9 +8,10 @@ import pytest
 
 from appliance.core.assembly import assemble
 from appliance.core.clock import SECOND
-from appliance.core.controller import Controller, Home
+from appliance.core.controller import Controller
 from appliance.core.events import LinkChanged, Reading, SendCommand, StateReported, Tick
 from appliance.core.guards.exclusion import Exclusion
+from appliance.core.home import Home
 from appliance.core.profile import Binding, read_profile
 from tests.core.home import GUARDS, PROFILE, RULE, START, House
 

@@ -10,8 +10,9 @@ import pytest
 from appliance.adapters.clock import SystemClock
 from appliance.adapters.store import Limits, Store
 from appliance.core.clock import SECOND, Instant
-from appliance.core.controller import Controller, Home
+from appliance.core.controller import Controller
 from appliance.core.events import Decision, LinkChanged
+from appliance.core.home import Home
 from appliance.core.intake import Intake
 from appliance.core.payloads import Decoder
 from appliance.core.payloads.message import Message

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from appliance.core import controller, deciding, guards, overrides, readings, rules, senses, weighing
 from appliance.core.arbitration import Authority, Proposal
 from appliance.core.clock import Instant
-from appliance.core.controller import Home
 from appliance.core.events import PersonSpoke, Tick
+from appliance.core.home import Home
 from appliance.core.snapshot import Snapshot
 from tests.oracle import oracle
 from tests.oracle.oracle import Plan, PlannedRule, left_after

@@ -15,7 +15,7 @@ import numpy as np
 from appliance.core import guards
 from appliance.core.assembly import assemble
 from appliance.core.clock import Instant
-from appliance.core.controller import Controller, Home
+from appliance.core.controller import Controller
 from appliance.core.events import (
     AdviceAnswered,
     AlarmAcknowledged,
@@ -35,6 +35,7 @@ from appliance.core.events import (
     Tick,
 )
 from appliance.core.features import Feature, FeatureSpec
+from appliance.core.home import Home
 from appliance.core.profile import Binding, read_profile
 from appliance.core.readings import Reading
 from appliance.core.registry import discover

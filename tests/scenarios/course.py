@@ -15,9 +15,10 @@ from appliance.config import appliances, dialects, sayable
 from appliance.core import events as happens
 from appliance.core.arbitration import Voice
 from appliance.core.clock import SECOND, Instant
-from appliance.core.controller import Controller, Home
+from appliance.core.controller import Controller
 from appliance.core.events import AskState, Effect, Event, LinkChanged, Notify, Remember, SendCommand, Tick
 from appliance.core.features import Feature, FeatureSpec
+from appliance.core.home import Home
 from appliance.core.intake import Intake
 from appliance.core.payloads import Decoder
 from appliance.core.payloads.message import Message

@@ -12,8 +12,9 @@ from msgspec.structs import replace
 from appliance.core import deciding, overrides
 from appliance.core.clock import Instant
 from appliance.core.conditions.nodes import CompareWindow, Node
-from appliance.core.controller import Controller, Home, others
+from appliance.core.controller import Controller, others
 from appliance.core.explain.wording import span
+from appliance.core.home import Home
 from appliance.core.profile import LEARNED_MAX_AGE_NS, Appliance
 from appliance.core.readings import Quality
 from appliance.core.senses import Learned, Sense
