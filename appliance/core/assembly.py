@@ -1,6 +1,6 @@
 """Owns the way from a profile and a home's binding to an `Appliance`, or to one clear refusal.
 
-Never in here: what a profile may hold (profile), reading files, or what a rule does.
+Never in here: what a profile may hold (profile), its channels and commands (wiring), its rules (rulebook), or reading files.
 """
 
 from collections.abc import Mapping
@@ -8,26 +8,21 @@ from collections.abc import Mapping
 import msgspec
 from msgspec.structs import replace
 
-from appliance.core import rulebook
+from appliance.core import rulebook, wiring
 from appliance.core.arbitration import Ladder
-from appliance.core.commands import LEASE_UNITS, Actuator, Spelling, lease_value
-from appliance.core.conditions import RESERVED, Doing, DoingUnknown, Vocabulary, duration_ns
+from appliance.core.commands import Actuator
+from appliance.core.conditions import Doing, DoingUnknown, Vocabulary, duration_ns
 from appliance.core.guards import Guard
 from appliance.core.guards.exclusion import Exclusion
 from appliance.core.overrides import Ends
 from appliance.core.profile import (
     MAX_ACTIONS,
-    MAX_CHANNELS,
     Appliance,
     Binding,
-    ChannelTable,
     ProfileTable,
-    SpellingTable,
     VoicesTable,
 )
-from appliance.core.quantities import quantity_of
 from appliance.core.readings import Channel
-from appliance.core.words import WORD_MAX_AGE_NS, WordChannel
 from appliance.errors import ProfileError
 
 
@@ -52,12 +47,12 @@ def assemble(
         ProfileError: the profile contradicts itself, its device, or the binding.
     """
     ladder = _ladder(profile, where)
-    measured, models, words, worded = _channels(profile, where)
+    channels = wiring.channels(profile, where)
     vocabulary = Vocabulary(
-        {name: channel.quantity for name, channel in measured.items()},
-        {**words, **{name: channel.words for name, channel in worded.items()}},
+        {name: channel.quantity for name, channel in channels.measured.items()},
+        {**channels.words, **{name: channel.words for name, channel in channels.worded.items()}},
         {**others, "": (*profile.actions, *profile.modes)},
-        frozenset(models),
+        frozenset(channels.models),
     )
     voices = _voices(profile, binding, where)
     rules = tuple(
@@ -71,9 +66,9 @@ def assemble(
             ends.condition(name)
         except ProfileError as wrong:
             raise ProfileError(f"{where}, ends {name!r}: {wrong.message}", hint=wrong.hint) from None
-    spellings, lease_ns = _spellings(profile, binding, where)
+    spellings, lease_ns = wiring.spellings(profile, binding, where)
     spelt = {spelling.action for spelling in spellings}
-    stood = _guards(profile, binding, guards, ladder, measured, where)
+    stood = _guards(profile, binding, guards, ladder, channels.measured, where)
     looked_at = [node for one in (*rules, *instead) for node in one.nodes()]
     return Appliance(
         id=binding.id,
@@ -84,10 +79,10 @@ def assemble(
         actuator=Actuator(
             binding.device, spellings, askable=not binding.device.startswith("plain/"), lease_ns=lease_ns
         ),
-        channels=measured,
-        sources=_sources(binding, measured, models, profile, where),
-        models=models,
-        words=words,
+        channels=channels.measured,
+        sources=wiring.sources(profile, binding, channels, where),
+        models=channels.models,
+        words=channels.words,
         rules=rules,
         guards=stood,
         fallback=fallback,
@@ -95,7 +90,7 @@ def assemble(
         hold_ns=duration_ns(binding.hold or profile.hold, where=f"{where}, hold"),
         watts=profile.watts,
         ends=ends,
-        worded=worded,
+        worded=channels.worded,
         needs_person=_needs_person(profile, ladder, where),
         invariants=tuple(
             rulebook.invariant(claim, ladder, vocabulary, where=f"{where}, invariant {claim.id}")
@@ -190,128 +185,3 @@ def _needs_person(profile: ProfileTable, ladder: Ladder, where: str) -> frozense
             hint=f"the actions are {', '.join(ladder.actions)}, rest is {ladder.actions[ladder.rest]}",
         )
     return frozenset(needed)
-
-
-def _channels(
-    profile: ProfileTable, where: str
-) -> tuple[dict[str, Channel], dict[str, str], dict[str, tuple[str, ...]], dict[str, WordChannel]]:
-    if len(profile.channels) > MAX_CHANNELS:
-        raise ProfileError(f"{where}: more than {MAX_CHANNELS} channels", hint="split the appliance")
-    measured: dict[str, Channel] = {}
-    models: dict[str, str] = {}
-    words: dict[str, tuple[str, ...]] = {}
-    worded: dict[str, WordChannel] = {}
-    for name, table in profile.channels.items():
-        here = f"{where}, channel {name}"
-        if name in RESERVED:
-            raise ProfileError(f"{here}: {name!r} is a word of the rules", hint="give it another name")
-        if isinstance(table.words, dict):
-            worded[name] = _worded(name, table, here)
-            continue
-        if table.model is not None:
-            if len(table.words) < 2 or table.quantity is not None:
-                raise ProfileError(
-                    f"{here}: a learned channel needs two or more words and has no quantity",
-                    hint="add: words = [..]",
-                )
-            models[name], words[name] = table.model, table.words
-            continue
-        quantity = quantity_of(table.quantity or name)
-        if quantity is None:
-            raise ProfileError(
-                f"{here}: there is no quantity {table.quantity or name!r}",
-                hint="the quantities are listed in docs/configuration.md",
-            )
-        max_age = None if table.max_age is None else duration_ns(table.max_age, where=f"{here}, max_age")
-        measured[name] = Channel.of(name, quantity, max_age_ns=max_age)
-    return measured, models, words, worded
-
-
-def _worded(name: str, table: ChannelTable, where: str) -> WordChannel:
-    if not isinstance(table.words, dict) or len(table.words) < 2 or table.quantity or table.model:
-        raise ProfileError(
-            f"{where}: a channel of words needs two or more of them, and neither quantity nor model",
-            hint="write: words = { open = false, closed = true }",
-        )
-    meanings = [
-        (raw.lower() if isinstance(raw, str) else raw, word)
-        for word, said in table.words.items()
-        for raw in (said if isinstance(said, tuple) else (said,))
-    ]
-    if len({(type(raw), raw) for raw, _ in meanings}) < len(meanings):
-        raise ProfileError(f"{where}: two words have the same meaning", hint="let each value mean one word")
-    max_age = (
-        WORD_MAX_AGE_NS if table.max_age is None else duration_ns(table.max_age, where=f"{where}, max_age")
-    )
-    return WordChannel(name, tuple(table.words), tuple(meanings), max_age)
-
-
-def _spellings(
-    profile: ProfileTable, binding: Binding, where: str
-) -> tuple[tuple[Spelling, ...], int | None]:
-    """Return how each action is told, and after which time the device ends it by itself (None: it does not)."""
-    dialect = binding.device.partition("/")[0]
-    tables = {**profile.commands.get(dialect, {}), **binding.commands}
-    missing = [action for action in profile.actions if action not in tables]
-    if missing:
-        raise ProfileError(
-            f"{where}: nobody says how {binding.device} is told {', '.join(missing)}",
-            hint=f"add [appliances.{binding.id}.commands.{missing[0]}] with set = {{ property = value }}",
-        )
-    for action in tables:
-        if action not in profile.actions and action not in profile.modes:
-            raise ProfileError(
-                f"{where}: commands has {action!r}, which is no action or mode", hint="remove it"
-            )
-    lease_ns = None if profile.lease is None else duration_ns(profile.lease.span, where=f"{where}, lease")
-    spellings = tuple(_spelling(action, table, lease_ns, where) for action, table in tables.items())
-    if profile.lease is not None and profile.lease.required and not binding.without_lease:
-        for spelling in spellings:
-            if spelling.action != profile.safe and not spelling.leased:
-                raise ProfileError(
-                    f"{where}: {binding.device} would go on with {spelling.action!r} if this computer stopped",
-                    hint=f"name its own timer in [appliances.{binding.id}.commands.{spelling.action}] lease, or accept it: "
-                    "without_lease = true",
-                )
-    return spellings, lease_ns if any(spelling.leased for spelling in spellings) else None
-
-
-def _spelling(action: str, table: SpellingTable, lease_ns: int | None, where: str) -> Spelling:
-    for unit in table.lease.values():
-        if unit not in LEASE_UNITS:
-            raise ProfileError(
-                f"{where}, commands: {unit!r} is no unit of a lease",
-                hint=f"choose {' or '.join(LEASE_UNITS)}",
-            )
-    lease = (
-        {} if lease_ns is None else {name: lease_value(lease_ns, unit) for name, unit in table.lease.items()}
-    )
-    return Spelling(
-        action,
-        # The timer first: a device that is switched on starts it.
-        {**lease, **table.set},
-        {metric: words if isinstance(words, tuple) else (words,) for metric, words in table.seen.items()},
-        leased=bool(lease),
-    )
-
-
-def _sources(
-    binding: Binding,
-    measured: Mapping[str, Channel],
-    models: Mapping[str, str],
-    profile: ProfileTable,
-    where: str,
-) -> tuple[tuple[str, str, str], ...]:
-    sources: list[tuple[str, str, str]] = []
-    for name, given in binding.channels.items():
-        table = profile.channels.get(name)
-        if table is not None and isinstance(table.words, dict):
-            sources += [(device, metric or table.metric or name, name) for device, metric in given]
-            continue
-        if name not in measured:
-            kind = "is learned, not measured" if name in models else "is no channel of this profile"
-            raise ProfileError(
-                f"{where}: {name!r} {kind}", hint=f"the channels are: {', '.join(profile.channels)}"
-            )
-        sources += [(device, metric or measured[name].quantity.name, name) for device, metric in given]
-    return tuple(sources)
