@@ -3,7 +3,7 @@
 Never in here: what a profile may hold (profile), its channels and commands (wiring), its rules (rulebook), or reading files.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from appliance.core import rulebook, wiring
 from appliance.core.arbitration import Ladder
 from appliance.core.commands import Actuator
-from appliance.core.conditions import Doing, DoingUnknown, Vocabulary, duration_ns
+from appliance.core.conditions import Doing, DoingUnknown, Node, Vocabulary, duration_ns
 from appliance.core.guards import Guard
 from appliance.core.guards.exclusion import Exclusion
 from appliance.core.overrides import Ends
@@ -60,16 +60,15 @@ def assemble(
         for table in rulebook.changed(profile.rules, binding, where)
     )
     fallback, instead = rulebook.fallback(profile.fallback, ladder, vocabulary, where=f"{where}, fallback")
-    ends = Ends(vocabulary, profile.ends)
-    for name in profile.ends:
-        try:
-            ends.condition(name)
-        except ProfileError as wrong:
-            raise ProfileError(f"{where}, ends {name!r}: {wrong.message}", hint=wrong.hint) from None
+    named = [_end(name, Ends(vocabulary, profile.ends), where) for name in profile.ends]
+    looked_at = [node for one in (*rules, *instead) for node in one.nodes()]
+    looked_at += [node for condition in named for node in condition.walk()]
+    watches = _watches(looked_at, binding)
+    # Only of those that it watches does it know what they do: an override that waits for another one would never end.
+    known = {name: actions for name, actions in vocabulary.actions.items() if not name or name in watches}
     spellings, lease_ns = wiring.spellings(profile, binding, where)
     spelt = {spelling.action for spelling in spellings}
     stood = _guards(profile, binding, guards, ladder, channels.measured, where)
-    looked_at = [node for one in (*rules, *instead) for node in one.nodes()]
     return Appliance(
         id=binding.id,
         title=binding.title or profile.title,
@@ -89,22 +88,30 @@ def assemble(
         instead=instead,
         hold_ns=duration_ns(binding.hold or profile.hold, where=f"{where}, hold"),
         watts=profile.watts,
-        ends=ends,
+        ends=Ends(replace(vocabulary, actions=known), profile.ends),
         worded=channels.worded,
         needs_person=_needs_person(profile, ladder, where),
         invariants=tuple(
             rulebook.invariant(claim, ladder, vocabulary, where=f"{where}, invariant {claim.id}")
             for claim in profile.invariants
         ),
-        watches=frozenset(
-            [
-                node.appliance
-                for node in looked_at
-                if isinstance(node, Doing | DoingUnknown) and node.appliance
-            ]
-            + [name for _, higher, lower in binding.excludes for name in (*higher, *lower)]
-        ),
+        watches=watches,
     )
+
+
+def _end(name: str, ends: Ends, where: str) -> Node:
+    try:
+        return ends.condition(name)
+    except ProfileError as wrong:
+        raise ProfileError(f"{where}, ends {name!r}: {wrong.message}", hint=wrong.hint) from None
+
+
+def _watches(looked_at: Sequence[Node], binding: Binding) -> frozenset[str]:
+    """Return the other appliances at whose doing a condition looks, or that exclude this one."""
+    named = {
+        node.appliance for node in looked_at if isinstance(node, Doing | DoingUnknown) and node.appliance
+    }
+    return frozenset(named.union(*((*higher, *lower) for _, higher, lower in binding.excludes)))
 
 
 def _ladder(profile: ProfileTable, where: str) -> Ladder:

@@ -9,10 +9,11 @@ import pytest
 from appliance.core.assembly import assemble
 from appliance.core.clock import SECOND
 from appliance.core.controller import Controller
-from appliance.core.events import LinkChanged, Reading, SendCommand, StateReported, Tick
+from appliance.core.events import LinkChanged, PersonSpoke, Reading, SendCommand, StateReported, Tick
 from appliance.core.guards.exclusion import Exclusion
 from appliance.core.home import Home
 from appliance.core.profile import Binding, read_profile
+from appliance.errors import ProfileError
 from tests.core.home import GUARDS, PROFILE, RULE, START, House
 
 WINDOW = """
@@ -281,6 +282,26 @@ def test_two_appliances_that_watch_each_other_come_to_rest_within_one_event() ->
     assert "dryer" in home.watchers["heater"]
     drive(controller, 0, LinkChanged(True), reported("dryer", "off"))
     assert drive(controller, 1, reported("heater", "off")) == [("dryer", "low")]
+
+
+def test_an_override_waits_for_another_appliance_only_where_its_doing_is_known() -> None:
+    """Of one that nothing here looks at, nobody would ever say that it is off."""
+    controller, _ = both()
+    drive(controller, 0, LinkChanged(True), reported("dryer", "off"), reported("heater", "9"))
+    until = "state of heater is off"
+    assert drive(controller, 1, PersonSpoke("dryer", "low", "http", until=until)) == []
+    assert controller.state.appliances["dryer"].memory.override is not None
+    drive(controller, 60, reported("heater", "off"))
+    assert controller.state.appliances["dryer"].memory.override is None
+    alone = assemble(
+        read_profile(tomllib.loads(TWO), where="p"),
+        Binding("a", "zigbee2mqtt/a"),
+        GUARDS,
+        where="p",
+        others={"heater": ("off", "on")},
+    )
+    with pytest.raises(ProfileError, match="no appliance 'heater'"):
+        alone.ends.condition(until)
 
 
 def test_an_exclusion_that_would_keep_from_safety_is_refused() -> None:
