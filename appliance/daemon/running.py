@@ -124,7 +124,7 @@ async def run(
         telling = Telling(
             controller, store, prefix, lambda topic, payload: link.publish(topic, payload, retain=True)
         )
-        store.on_commit = views.on_commit
+        store.on_commit = views.feeding.on_commit
 
         def on_change(connected: bool, why: str) -> None:  # noqa: FBT001  the link's own callback shape
             views.vitals.why_no_link = why
@@ -188,7 +188,7 @@ async def _look_around(
     since = kept = 0.0
     while True:
         await asyncio.sleep(LOOK_AROUND_S)
-        views.tell_changes()
+        views.feeding.tell_changes()
         telling.changes()
         if not store.alive():
             raise StoreError(

@@ -1,21 +1,14 @@
-"""Owns what the outside sees of the running home: it answers the HTTP interface from the state, the ring and the store.
+"""Owns the answers of the running home to the HTTP interface: from the state, the ring and the store.
 
-Never in here: deciding, or how an answer is spelt. What is shown of decisions is committed, or marked as not.
+What is shown of decisions is committed, or marked as not. Never in here: deciding, how an appliance stands now (present), what
+listeners are told (feeding), or how an answer is spelt.
 """
 
 import asyncio
 from collections.abc import Sequence
 
-from appliance.adapters.http.feed import (
-    ApplianceChanged,
-    DecisionMade,
-    Feed,
-    HealthChanged,
-    ReadingSeen,
-    Subscription,
-)
+from appliance.adapters.http.feed import Subscription
 from appliance.adapters.http.port import (
-    AlarmView,
     ApplianceView,
     DecisionFilter,
     DecisionView,
@@ -30,18 +23,13 @@ from appliance.adapters.http.port import (
 )
 from appliance.adapters.store import Kept, Store
 from appliance.core import deciding
-from appliance.core.arbitration import Authority
 from appliance.core.clock import SECOND, Instant
-from appliance.core.conditions import Acknowledged
-from appliance.core.events import Memory
-from appliance.core.explain import inputs
-from appliance.core.explain.what_if import surroundings
-from appliance.core.profile import Appliance
 from appliance.core.quantities import convert
 from appliance.core.readings import Quality
-from appliance.core.state import ApplianceState
 from appliance.daemon.control import Control
+from appliance.daemon.feeding import Feeding
 from appliance.daemon.people import People
+from appliance.daemon.present import Present, decided, remembered
 from appliance.daemon.vitals import Vitals
 from appliance.daemon.whys import Whys
 from appliance.errors import ConfigError, Malformed
@@ -65,22 +53,20 @@ class Views:
         self._people = people
         self._store = store
         self._loop = asyncio.get_running_loop()
-        self._shown: dict[str, tuple[object, ...]] = {}
-        self._health = ""
         self._whys = Whys(control, store)
-        self.feed = Feed()
+        self._present = Present(control, store)
         self.vitals = Vitals(control, store, missing_models, observe=observe)
+        self.feeding = Feeding(control, store, self._present, self.vitals)
 
     # ------------------------------------------------------------ what is asked
 
     def appliances(self) -> Sequence[ApplianceView]:
         """Return every appliance, in the order of the configuration."""
-        return [self._appliance(spec) for spec in self._control.controller.home.appliances.values()]
+        return self._present.appliances()
 
     def appliance(self, appliance: str) -> ApplianceView | None:
         """Return one appliance, or None."""
-        spec = self._control.controller.home.appliances.get(appliance)
-        return None if spec is None else self._appliance(spec)
+        return self._present.appliance(appliance)
 
     async def why(self, appliance: str, at: str | None, *, flip: bool) -> WhyView | None:
         """Return why it does what it does, or did then."""
@@ -101,14 +87,14 @@ class Views:
             found = [kept for kept in reversed(self._store.ring()) if _matches(kept, which, before_id)][
                 :limit
             ]
-        return [_view(kept) for kept in found]
+        return [remembered(kept) for kept in found]
 
     def decision(self, decision_id: int) -> DecisionView | None:
         """*thread*: return one decision, or None."""
         kept = self._store.kept(decision_id)
         if kept is None and self._store.health().reason is None:
             kept = self._store.queries.decision(decision_id)
-        return None if kept is None else _view(kept)
+        return None if kept is None else remembered(kept)
 
     def readings(
         self, appliance: str, channel: str, since_ns: int, until_ns: int, points: int
@@ -163,7 +149,7 @@ class Views:
                 )
             values[supposed.channel] = value
         decision = self._control.controller.suppose(appliance, values, self._control.clock())
-        return None if decision is None else DecisionView(decision, 1, decision.at, recorded=False)
+        return None if decision is None else decided(decision, None)
 
     async def override(
         self, appliance: str, action: str, for_s: int | None, by: str, *, until: str | None, open_ended: bool
@@ -209,10 +195,9 @@ class Views:
         """Acknowledge alarms; return how many."""
         now = self._now()
         event = self._people.acknowledge(appliance, rule, by, now)
-        before = self._control.controller.state.appliances[appliance].memory
         waiting = [
             alarm
-            for alarm in self._alarms(self._control.controller.home.appliances[appliance], before)
+            for alarm in self._present.alarms(appliance)
             if alarm.waits and not alarm.acknowledged and event.rule in (None, alarm.rule)
         ]
         if waiting:
@@ -230,53 +215,7 @@ class Views:
 
     def subscribe(self) -> Subscription | None:
         """Return a subscription to what happens, or None where there are too many."""
-        return self.feed.subscribe()
-
-    # ------------------------------------------------------------ what is told
-
-    def on_commit(self, decision_ids: list[int]) -> None:
-        """Tell listeners of committed decisions. Called from the writer's thread."""
-        self._loop.call_soon_threadsafe(self._tell_committed, decision_ids)
-
-    def tell_changes(self) -> None:
-        """Tell listeners which channels, appliances and parts changed since the last time. Call it every second or so."""
-        if not len(self.feed):
-            self._shown.clear()
-            return
-        for spec in self._control.controller.home.appliances.values():
-            view = self._appliance(spec)
-            key = (
-                view.doing, view.commanded, view.available, view.fault, view.override, view.advice, view.alarms
-            )  # fmt: skip
-            if self._shown.get(spec.id) != key:
-                self._shown[spec.id] = key
-                self.feed.publish(ApplianceChanged(view))
-            for seen in view.channels:
-                now = (seen.value, seen.quality, seen.reason, self._heard(spec, seen.channel))
-                if self._shown.get(f"{spec.id}/{seen.channel}") != now:
-                    self._shown[f"{spec.id}/{seen.channel}"] = now
-                    self.feed.publish(ReadingSeen(spec.id, seen))
-        health = self.health()
-        said = repr((health.status, health.parts))
-        if said != self._health:
-            self._health = said
-            self.feed.publish(HealthChanged(health))
-
-    def _heard(self, spec: Appliance, channel: str) -> int | None:
-        state = self._control.controller.state.appliances[spec.id]
-        sense = state.senses.get(channel)
-        if sense is None:
-            return state.learned[channel].at.boottime_ns
-        newest = sense.newest()
-        return None if newest is None else newest.heard_ns
-
-    def _tell_committed(self, decision_ids: list[int]) -> None:
-        if not len(self.feed):
-            return
-        for number in decision_ids:
-            kept = self._store.kept(number)
-            if kept is not None:
-                self.feed.publish(DecisionMade(_view(kept)))
+        return self.feeding.feed.subscribe()
 
     # ------------------------------------------------------------ parts
 
@@ -298,73 +237,14 @@ class Views:
         except TimeoutError:
             return False
 
-    def _appliance(self, spec: Appliance) -> ApplianceView:
-        state = self._control.controller.state.appliances[spec.id]
-        memory = state.memory
-        fault = None
-        if state.flight is not None and state.flight.faulted:
-            fault = f"{spec.actuator.device} was told {memory.commanded} and reports {memory.reported or 'nothing'}"
-        controller = self._control.controller
-        around = surroundings(controller.home, controller.state, spec.id, self._now())
-        fault = fault or next((said for guard in spec.guards if (said := guard.fault(around))), None)
-        recorded = self._store.health().reason is None
-        return ApplianceView(
-            id=spec.id,
-            name=spec.title,
-            profile=spec.profile,
-            actions=spec.ladder.actions,
-            modes=spec.ladder.modes,
-            rest=spec.ladder.actions[spec.ladder.rest],
-            safe=spec.ladder.actions[spec.ladder.safe],
-            doing=memory.reported,
-            doing_since=memory.reported_at,
-            commanded=memory.commanded,
-            available=state.available,
-            fault=fault,
-            override=None if memory.override is None else OverrideView(memory.override, recorded),
-            decision=self._decision_view(state),
-            channels=inputs(around),
-            advice=deciding.opened(memory),
-            alarms=self._alarms(spec, memory),
-            needs_person=tuple(spec.ladder.actions[index] for index in sorted(spec.needs_person)),
-            ends=tuple(spec.ends.named),
-        )
-
-    def _alarms(self, spec: Appliance, memory: Memory) -> tuple[AlarmView, ...]:
-        """Return the rules of life safety or equipment that speak now."""
-        # Not of the last decision: an alarm that joins or ends while another one settles it changes no decision.
-        voices = self._control.controller.state.appliances[spec.id].voices
-        speaking = {voice.source: voice.because for voice in voices}
-        return tuple(
-            AlarmView(
-                rule.id,
-                speaking[f"rule {rule.id}"],
-                rule.id in memory.acknowledged,
-                any(isinstance(node, Acknowledged) for node in rule.nodes()),
-                rule.authority,
-            )
-            for rule in spec.rules
-            if rule.authority < Authority.MANUAL and f"rule {rule.id}" in speaking
-        )
-
     def _now(self) -> Instant:
         return self._control.clock()
-
-    def _decision_view(self, state: ApplianceState) -> DecisionView | None:
-        if state.last is None:
-            return None
-        kept = self._store.kept(state.last.id)
-        return DecisionView(state.last, 1, state.last.at, recorded=False) if kept is None else _view(kept)
 
 
 def _point(wall_ns: int, value: float | str, quality: int) -> PointView:
     good = value if quality == Quality.GOOD else None
     number = None if isinstance(good, str) else good
     return PointView(wall_ns, good, number, number, QUALITIES[quality])
-
-
-def _view(kept: Kept) -> DecisionView:
-    return DecisionView(kept.decision, kept.count, kept.last_at, kept.recorded)
 
 
 def _matches(kept: Kept, which: DecisionFilter, before_id: int | None) -> bool:
