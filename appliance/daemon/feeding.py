@@ -54,10 +54,9 @@ class Feeding:
 
     def _heard(self, appliance: str, channel: str) -> int | None:
         state = self._control.controller.state.appliances[appliance]
-        sense = state.senses.get(channel)
-        if sense is None:
+        if channel in state.learned:
             return state.learned[channel].at.boottime_ns
-        newest = sense.newest()
+        newest = state.senses[channel].newest() if channel in state.senses else state.words[channel].newest()
         return None if newest is None else newest.heard_ns
 
     def _tell_committed(self, decision_ids: list[int]) -> None:
