@@ -89,6 +89,9 @@ def settle(
     else:
         state = _abandoned(state, action, now)
 
+    voices = verdict.voices
+    if weighed.wishes:
+        voices += tuple(_advice(spec, wish) for wish in weighed.wishes)
     rests_on = _rests_on(around)
     source = "nobody" if verdict.decided_by is None else verdict.decided_by.source
     last = state.last
@@ -96,7 +99,6 @@ def settle(
         effects.append(Repeat(spec.id, last.id))
     else:
         because = "nobody may act on it" if verdict.decided_by is None else verdict.decided_by.because
-        voices = verdict.voices + tuple(_advice(spec, wish) for wish in weighed.wishes)
         last = Decision(
             next_id, now, spec.id, action, because, authority, source, voices, inputs(around), sent
         )
@@ -105,7 +107,7 @@ def settle(
     if state.memory is not remembered:
         effects.append(Remember(spec.id, state.memory))
     wake_ns = _wake_ns(spec, state, around)
-    return replace(state, last=last, rests_on=rests_on, voices=verdict.voices, wake_ns=wake_ns), next_id
+    return replace(state, last=last, rests_on=rests_on, voices=voices, wake_ns=wake_ns), next_id
 
 
 def entitled(spec: Appliance, action: str, authority: Authority, current: int | None) -> bool:

@@ -73,9 +73,12 @@ def is_clock(text: str) -> bool:
 def _next(hour: int, minute: int, now: Instant, zone: tzinfo) -> Instant:
     """Return the next instant at which the clock on the wall shows this time; where it is skipped in spring, an hour later."""
     local = now.local(zone)
-    then = local.replace(hour=hour, minute=minute, second=0, microsecond=0, fold=0)
-    if then <= local:
-        then = (then + timedelta(days=1)).replace(fold=0)
+    at = local.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    # By Unix time: of two local times of one zone the later on the wall may be the earlier, in the hour that comes twice.
+    coming = (
+        one for one in (at.replace(fold=0), at.replace(fold=1)) if one.timestamp() > now.wall_ns / SECOND
+    )
+    then = next(coming, (at + timedelta(days=1)).replace(fold=0))
     # By Unix time: two local times of one zone are subtracted on the wall, and that is wrong across a clock change.
     # In whole seconds: a float of today's Unix time is some hundred nanoseconds off, and 06:44:59.9999 reads as 06:44.
     return now.plus(round(then.timestamp()) * SECOND - now.wall_ns)

@@ -3,8 +3,6 @@
 Never in here: how they are weighed against each other (arbitration), or what is done about it (deciding).
 """
 
-from operator import attrgetter
-
 import msgspec
 
 from appliance.core import overrides
@@ -44,14 +42,20 @@ def weigh(spec: Appliance, snapshot: Snapshot, conclusion: Conclusion) -> Weighe
         person = overrides.propose(override, spec.ladder, snapshot.zone)
         if person is not None:
             proposals.append(person)
-    proposals = _one_fallback(spec, proposals)
+    proposals = [one for one in proposals if one.authority is not Authority.FALLBACK]
     wishes = conclusion.recommendations
+    fallback = _fallback(spec, conclusion)
+    if spec.may_act:
+        proposals.append(fallback)
+    else:
+        # Where no rule may act, nobody switches off what a person switched on: that too is for them to say.
+        wishes += (fallback,)
     if spec.needs_person:
         proposals, kept_back = _within_reach(spec, snapshot.current, proposals)
         wishes += kept_back
     if len(wishes) > 1:
-        # Strongest first: where a person accepts all at once, that one is done.
-        wishes = tuple(sorted(wishes, key=attrgetter("authority")))
+        # Strongest first, and of equals the one that asks for most: where a person accepts all at once, that one is done.
+        wishes = tuple(sorted(wishes, key=lambda wish: (wish.authority, -wish.at_least)))
     verdict = arbitrate(spec.ladder, proposals)
     wants = verdict.action
     if any(proposal.source == EXCLUSION for proposal in proposals):
@@ -107,10 +111,6 @@ def _within_reach(
     return drawn, tuple(kept_back)
 
 
-def _one_fallback(spec: Appliance, proposals: list[Proposal]) -> list[Proposal]:
-    """Return the proposals with exactly one fallback, the first whose condition holds; with none where nobody may act."""
-    others = [one for one in proposals if one.authority is not Authority.FALLBACK]
-    if not spec.may_act:
-        return others
-    stated = next((one for one in proposals if one.authority is Authority.FALLBACK), spec.fallback)
-    return [*others, stated]
+def _fallback(spec: Appliance, conclusion: Conclusion) -> Proposal:
+    """Return what is done when nobody asks: the first stated exception whose condition holds, else exactly `rest`."""
+    return next((one for one in conclusion.proposals if one.authority is Authority.FALLBACK), spec.fallback)

@@ -41,6 +41,8 @@ class Control:
         self.turns = 0
         self.last_tick_s: float | None = None
         """When the last full cycle ended, on the machine's own monotonic clock."""
+        self.missing_models: dict[str, str] = {}
+        """Why a model that an appliance wants can't be asked: name -> reason."""
         self.config_refused: str | None = None
         """Why the newest config is not in force."""
         self._armed_ns = 0

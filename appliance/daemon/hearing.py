@@ -73,6 +73,8 @@ class Hearing:
                 events.append(self._event(parts[0], parts[1], message, now))
             except ApplianceError as wrong:
                 self._drop(type(wrong).__name__, message, f"{wrong.message}; {wrong.hint}")
+            except Exception as broken:  # noqa: BLE001  a word that breaks us must not cost the messages beside it
+                self._drop("unforeseen", message, repr(broken))
         return events
 
     def _event(self, appliance: str, verb: str, message: Message, now: Instant) -> Event:

@@ -10,6 +10,7 @@ from appliance.core import overrides
 from appliance.core.clock import SECOND, Instant
 from appliance.core.events import AdviceAnswered, AlarmAcknowledged, PersonSpoke
 from appliance.core.profile import Appliance
+from appliance.core.snapshot import Snapshot
 from appliance.errors import ConfigError, ProfileError, TooManyWords
 
 MAX_WORDS = 30
@@ -18,10 +19,15 @@ MINUTE_NS = 60 * SECOND
 
 
 class People:
-    """What people may say to the appliances of one home. Not safe for threads."""
+    """What people may say to the appliances of one home; `around` gives what is known of one now. Not safe for threads."""
 
-    def __init__(self, appliances: Callable[[], Mapping[str, Appliance]]) -> None:
+    def __init__(
+        self,
+        appliances: Callable[[], Mapping[str, Appliance]],
+        around: Callable[[str], Snapshot] | None = None,
+    ) -> None:
         self._appliances = appliances
+        self._around = around
         self.refused = 0
         self._said: dict[str, deque[int]] = {}
 
@@ -96,11 +102,16 @@ class People:
         if overrides.is_clock(until):
             return
         try:
-            spec.ends.condition(until.strip())
+            condition = spec.ends.condition(until.strip())
         except ProfileError as wrong:
             named = ", ".join(f'"{name}"' for name in spec.ends.named)
             hint = f"{wrong.hint}; or a time of day, as 07:00" + (f"; or one of {named}" if named else "")
             raise self._refused(wrong.message, hint) from None
+        if self._around is not None and condition.truth(self._around(spec.id)) is True:
+            # Refused before anything changes: whatever word stood, still stands.
+            raise self._refused(
+                f"{until!r} is so already: it would end at once", "choose another condition, or a time"
+            )
 
     def _count(self, appliance: str, now: Instant) -> None:
         said = self._said.setdefault(appliance, deque(maxlen=MAX_WORDS))

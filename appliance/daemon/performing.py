@@ -33,7 +33,7 @@ from appliance.core.events import (
     StateReported,
     Tick,
 )
-from appliance.core.payloads.message import Dialect, Message
+from appliance.core.payloads.message import Dialect, Message, Scalar
 from appliance.core.sensing import OLDER
 from appliance.errors import ApplianceError
 from appliance.replay import CONCLUDED, checkpoint
@@ -60,6 +60,7 @@ class Performer:
         self.reporters = reporters
         self.observers: list[Observer] = []
         self.counts: Counter[str] = Counter()
+        self._said: dict[tuple[str, str], Scalar] = {}
 
     def keep(self, events: Iterable[Event], effects: Sequence[Effect], at: Instant) -> None:
         """Keep what happened, in its order, with what it led to: a history without it can't be replayed.
@@ -74,6 +75,7 @@ class Performer:
                 case StateReported(device=device) if device in self.reporters:
                     for index, state in enumerate(event.states):
                         self._store.state(state, retained=event.retained, at=at, follows=index > 0)
+                    self._write_changes(event)
                 case AvailabilityChanged(device=device) if device in self.reporters:
                     self._store.availability(
                         device, available=event.available, retained=event.retained, at=at
@@ -102,6 +104,15 @@ class Performer:
         }
         for spoken in hands.values():
             self._store.person(msgspec.json.encode(spoken).decode(), at)
+
+    def _write_changes(self, event: StateReported) -> None:
+        """Have a changed word written at once, not with the next batch: an alarm that is held rests on the word that raised it,
+        and a crash must not bring back the word before it.
+        """
+        news = {(event.device, state.metric): state.value for state in event.states}
+        if any(self._said.get(key) != value for key, value in news.items()):
+            self._said.update(news)
+            self._store.flush()
 
     def _readings(self, event: ReadingArrived, heard: deque[Keep], at: Instant) -> None:
         """Keep those of one message that feed a channel: the next ones in `heard`."""

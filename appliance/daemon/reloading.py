@@ -7,6 +7,7 @@ broker, the disk or the page anew is refused here, and takes a restart. Never in
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from appliance.config import Loaded, appliances, dialects, sayable
@@ -21,6 +22,14 @@ log = logging.getLogger(__name__)
 
 IN_PLACE = frozenset({"home", "appliances", "exclusions"})
 """The sections that change while the daemon runs."""
+
+
+class Prepared(NamedTuple):
+    """A new config, ready to be put in force."""
+
+    loaded: Loaded
+    home: Home
+    missing_models: dict[str, str]
 
 
 class Reloading:
@@ -48,17 +57,23 @@ class Reloading:
             await self.asked.wait()
             self.asked.clear()
             try:
-                loaded, home = await asyncio.to_thread(self.prepare)
+                prepared = await asyncio.to_thread(self.prepare)
             except ApplianceError as wrong:
                 log.error("the new config is not taken, the last good one stays: %s", wrong)  # noqa: TRY400  the words say it
                 self._control.config_refused = str(wrong)
                 continue
-            self.take(loaded, home)
-            log.info("the new config is in force: %s", ", ".join(home.appliances))
+            except Exception as broken:
+                # Whatever it was, it must not end a home that runs.
+                log.exception("the new config is not taken, the last good one stays")
+                self._control.config_refused = f"it broke the reader: {broken!r}"
+                continue
+            self.take(prepared)
+            log.info("the new config is in force: %s", ", ".join(prepared.home.appliances))
 
-    def take(self, loaded: Loaded, home: Home) -> None:
+    def take(self, prepared: Prepared) -> None:
         """Put what was prepared in force, and decide by it at once."""
-        self._loaded = loaded
+        home = prepared.home
+        self._loaded = prepared.loaded
         control, now = self._control, self._control.clock()
         old, state = control.controller.home, control.controller.state
         moved = {
@@ -69,10 +84,11 @@ class Reloading:
         control.controller.home = home
         control.controller.state = reconfigured(state, home.at_start({}, now, next_id=state.next_id), moved)
         control.config_refused = None
+        control.missing_models = prepared.missing_models
         control.performer.reconfigured(control.controller, now)
         control.turn([Tick()], now)
 
-    def prepare(self) -> tuple[Loaded, Home]:
+    def prepare(self) -> Prepared:
         """Return the new config and its home. Touches nothing that runs.
 
         Raises:
@@ -94,8 +110,8 @@ class Reloading:
         if not specs:
             raise ConfigError("no appliance is configured", hint="a home without one needs no daemon")
         sayable(specs, dialects(after))
-        classifiers, _ = load_models(specs)
+        classifiers, missing = load_models(specs)
         observe = self._control.controller.home.observe
         home = Home(specs, classifiers, ZoneInfo(after.home.timezone), observe=observe)
         self._refuse(loaded, home)
-        return loaded, home
+        return Prepared(loaded, home, missing)

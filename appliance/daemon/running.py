@@ -22,6 +22,7 @@ from appliance.config import Loaded, Settings, appliances, dialects, sayable
 from appliance.core.clock import Instant
 from appliance.core.controller import Controller
 from appliance.core.events import Decision
+from appliance.core.explain.what_if import surroundings
 from appliance.core.home import Home
 from appliance.core.intake import Intake
 from appliance.core.payloads import Decoder
@@ -115,12 +116,16 @@ async def run(
         )
         performer.observers.extend(observers)
         store.checkpoint(checkpoint.pack(home, state), now)
-        people = People(lambda: controller.home.appliances)
+        people = People(
+            lambda: controller.home.appliances,
+            lambda name: surroundings(controller.home, controller.state, name, clock()),
+        )
         prefix = settings.mqtt.prefix
         hearing = Hearing(prefix, people)
         controller = Controller(home, state)
         control = Control(controller, Intake(Decoder(spoken)), performer, clock, hearing)
-        views = Views(control, store, missing, people, observe=observe)
+        control.missing_models = missing
+        views = Views(control, store, people, observe=observe)
         telling = Telling(
             controller, store, prefix, lambda topic, payload: link.publish(topic, payload, retain=True)
         )

@@ -24,6 +24,7 @@ class Telling:
         self._prefix = prefix
         self._retain = retain
         self._told: dict[str, bytes] = {}
+        self._known: set[str] = set()
 
     def again(self) -> None:
         """Forget what was told: the broker may have forgotten it too."""
@@ -36,9 +37,12 @@ class Telling:
             if kept is not None and kept.recorded:
                 self._tell(f"{self._prefix}/{name}/decision", _decided(kept.decision))
             advice = opened(state.memory)
-            topic = f"{self._prefix}/{name}/advice"
-            if advice or topic in self._told:
-                self._tell(topic, _recommended(advice))
+            self._tell(f"{self._prefix}/{name}/advice", _recommended(advice))
+            self._known.add(name)
+        for name in sorted(self._known - self._controller.state.appliances.keys()):
+            # A new config has it no more: nor shall the broker.
+            if all(self._retain(f"{self._prefix}/{name}/{what}", b"") for what in ("decision", "advice")):
+                self._known.discard(name)
 
     def _tell(self, topic: str, payload: bytes) -> None:
         if self._told.get(topic) != payload and self._retain(topic, payload):

@@ -44,7 +44,6 @@ class Views:
         self,
         control: Control,
         store: Store,
-        missing_models: dict[str, str],
         people: People,
         *,
         observe: bool,
@@ -55,7 +54,7 @@ class Views:
         self._loop = asyncio.get_running_loop()
         self._whys = Whys(control, store)
         self._present = Present(control, store)
-        self.vitals = Vitals(control, store, missing_models, observe=observe)
+        self.vitals = Vitals(control, store, observe=observe)
         self.feeding = Feeding(control, store, self._present, self.vitals)
 
     # ------------------------------------------------------------ what is asked

@@ -3,7 +3,7 @@
 Never in here: appliances and decisions (views), or mending anything.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Literal
 
@@ -19,12 +19,9 @@ STALE_S = 30.0
 class Vitals:
     """The signs of life of one daemon. `why_no_link` is what the link said last when it went down."""
 
-    def __init__(
-        self, control: Control, store: Store, missing_models: Mapping[str, str], *, observe: bool
-    ) -> None:
+    def __init__(self, control: Control, store: Store, *, observe: bool) -> None:
         self._control = control
         self._store = store
-        self._missing = missing_models
         self._observe = observe
         self._began = monotonic()
         self.why_no_link = "not connected yet"
@@ -51,7 +48,7 @@ class Vitals:
         ]
         parts += [
             PartView(f"model {name}", "degraded", f"rules and fallback decide: {why}")
-            for name, why in self._missing.items()
+            for name, why in control.missing_models.items()
         ]
         faults = [
             state

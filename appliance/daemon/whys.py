@@ -7,6 +7,8 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from appliance.adapters.http.port import DecisionView, WhyNotView, WhyView
 from appliance.adapters.store import Kept, Store
 from appliance.core.clock import SECOND, Instant
@@ -56,7 +58,7 @@ class Whys:
         """
         around = self._around(appliance)
         if at is None:
-            last = self._control.controller.state.appliances[appliance].last
+            last = self._now(appliance)
             if last is None:
                 return WhyView(appliance, "Nothing has been decided yet.", (), None)
             view = _view(last, self._store.kept(last.id))
@@ -77,7 +79,7 @@ class Whys:
         around = self._around(appliance)
         spec = self._control.controller.home.appliances[appliance]
         if at is None:
-            last = self._control.controller.state.appliances[appliance].last
+            last = self._now(appliance)
             if last is None:
                 return WhyNotView(appliance, action, "Nothing has been decided yet.", (), None)
             view = _view(last, self._store.kept(last.id))
@@ -89,6 +91,16 @@ class Whys:
             around = recorded(spec, last, around)
         account = why_not(spec, last, action, around)
         return WhyNotView(appliance, action, account.sentence, account.lines, view)
+
+    def _now(self, appliance: str) -> Decision | None:
+        """Return the newest decision with the voices of now: repeats have no row of their own, and say it with other values."""
+        state = self._control.controller.state.appliances[appliance]
+        if state.last is None:
+            return None
+        because = next(
+            (voice.because for voice in state.voices if voice.source == state.last.source), state.last.because
+        )
+        return replace(state.last, voices=state.voices, because=because)
 
     def _around(self, appliance: str) -> Snapshot:
         controller = self._control.controller

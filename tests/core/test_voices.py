@@ -122,6 +122,26 @@ def test_where_no_rule_may_act_nothing_is_commanded(voices) -> None:
     assert len(house.memory.advice) == (1 if voices["rules"] == "recommend" else 0)
 
 
+def test_where_no_rule_may_act_going_back_to_rest_is_recommended_to_a_person() -> None:
+    house = House(PROFILE + RULE, voices={"rules": "recommend"})
+    house.report(0, "off")
+    air(house, 1, 50)
+    house.events(2, AdviceAnswered("fan", None, accepted=True, by="http"))
+    house.report(3, "9")
+    for at in range(60, 700, 60):
+        air(house, at, 5)
+    assert house.last.action is None
+    assert [(advice.source, advice.action) for advice in house.memory.advice] == [("fallback", "off")]
+
+
+def test_of_equal_voices_that_recommend_the_one_that_asks_for_most_is_accepted_first() -> None:
+    house = House(PROFILE + RAISED + RULE, voices={"rules": "recommend"})
+    house.report(0, "off")
+    air(house, 1, 50)
+    house.events(2, AdviceAnswered("fan", None, accepted=True, by="http"))
+    assert house.memory.override.action == "high"
+
+
 def test_a_config_cannot_let_a_voice_go_further_than_its_profile() -> None:
     profile = PROFILE + RULE + '[voices]\nrules = "recommend"\n'
     house = House(profile, voices={"rules": "act"})
@@ -242,6 +262,8 @@ ZONE = ZoneInfo("Europe/Berlin")
         (1_767_225_600, "07:00", 6.0),  # 1 January 2026, 01:00 in Berlin
         (1_792_872_000, "07:00", 10.0),  # 24 October 2026, 22:00 in Berlin: the night with an hour more
         (1_767_225_600, "01:00", 24.0),
+        (1_792_891_800, "02:45", 0.25),  # 25 October 2026, 02:30 in Berlin for the second time
+        (1_792_889_400, "02:10", 20 / 60),  # 02:50 for the first time: 02:10 comes once more
     ],
 )
 def test_until_a_time_of_day_means_the_clock_on_the_wall_also_across_a_clock_change(

@@ -105,3 +105,33 @@ def test_a_missing_model_leaves_the_rules_in_charge_and_is_told(daemon: Daemon, 
     assert daemon.part("model nowhere") == "degraded"
     fan.air(40)
     until_sync(lambda: fan.commands == ["9"])
+
+
+def test_a_crash_right_after_an_alarm_does_not_bring_back_the_word_before_it(
+    daemon: Daemon, fan: Fan
+) -> None:
+    profile = daemon.folder / "fan.toml"
+    text = profile.read_text("utf-8").replace(
+        "[[rules]]",
+        '[channels.smoke]\nmax_age = "24 h"\nwords = { smoke = true, clear = false }\n[[rules]]\nid = "fire"\n'
+        'when = "smoke is smoke"\nuntil = "smoke is clear"\nexactly = "high"\nauthority = "LIFE_SAFETY"\n'
+        'because = "there is smoke"\n[[rules]]',
+        1,
+    )
+    profile.write_text(text, "utf-8")
+    daemon.change("[appliances.fan.channels]", '[appliances.fan.channels]\nsmoke = "zigbee2mqtt/detector"')
+    daemon.start()
+    in_control(daemon, fan)
+    fan.broker.publish("zigbee2mqtt/detector", '{"smoke": false}')
+    until_sync(lambda: any(seen["value"] == "clear" for seen in daemon.ask("/v1/appliances/fan")["channels"]))
+    fan.broker.publish("zigbee2mqtt/detector", '{"smoke": true}')
+    until_sync(lambda: daemon.last()["source"] == "rule fire" and daemon.last()["recorded"])
+    fan.report("9")
+    # The word is written at once; the hold is, too: only the order of two files is left to chance, and that is a moment.
+    until_sync(lambda: daemon.ask("/v1/appliances/fan")["doing"] == "high")
+    daemon.kill()
+    daemon.start()
+    until_sync(lambda: daemon.health()["ready"])
+    fan.report("9")
+    until_sync(lambda: daemon.last()["source"] == "rule fire")
+    assert "off" not in fan.commands

@@ -186,6 +186,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 def test_what_is_recommended_is_retained_and_accepted_over_mqtt(home: Home) -> None:
     home.air(co2=1200)
     until_sync(lambda: home.view()["advice"])
+    until_sync(lambda: home.broker.retained("appliance/fan/advice") != b"[]")
     (told,) = json.loads(home.broker.retained("appliance/fan/advice"))
     assert (told["source"], told["action"], told["because"]) == (
         "rule stale",

@@ -59,6 +59,25 @@ def test_a_bad_new_config_leaves_the_last_good_one_in_force_and_is_told(
     until_sync(lambda: daemon.last()["source"] == "rule dusty")
 
 
+def test_a_reload_that_breaks_the_reader_ends_nothing_and_a_missing_model_is_told(
+    daemon: Daemon, fan: Fan
+) -> None:
+    daemon.start()
+    fan.report("off")
+    profile = daemon.folder / "fan.toml"
+    profile.write_text(
+        profile.read_text("utf-8") + '\n[channels.crowd]\nmodel = "nope"\nwords = ["few", "many"]\n', "utf-8"
+    )
+    reload(daemon)
+    until_sync(lambda: daemon.part("model nope") == "degraded", 30)
+    profile.write_text(
+        profile.read_text("utf-8").replace("pm2_5 > 35", "pm2_5 > 35 for " + "9" * 400 + " h"), "utf-8"
+    )
+    reload(daemon)
+    until_sync(lambda: daemon.part("config") == "degraded", 30)
+    assert daemon.process.poll() is None
+
+
 def test_a_profile_that_breaks_its_own_claim_is_refused_at_the_start_with_the_readings_that_break_it(
     daemon: Daemon,
 ) -> None:

@@ -197,7 +197,7 @@ class Lived:
         self.late_ns += 1
         self.control.clock = self.now
         reloading = Reloading(loaded, self.control, lambda: loaded, lambda _, __: None)
-        reloading.take(*reloading.prepare())
+        reloading.take(reloading.prepare())
 
     def person(self, action: str | None, for_s: int | None = None) -> None:
         self.say(PersonSpoke("purifier", action, "page", None if for_s is None else for_s * SECOND))

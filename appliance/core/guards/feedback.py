@@ -1,6 +1,6 @@
 """Owns the look at the meter: whether what the device draws fits what it is said to do.
 
-A device that is off and still draws power is told off again (a relay may be welded: a person has to look). One that is on and
+A device that is off and still draws power is held off, whoever asks (a relay may be welded: a person has to look). One that is on and
 draws nothing is a fault to be told, and narrows nothing: a heater's own thermostat, or a pulled plug, look the same. Never
 in here: measuring; a channel does.
 """

@@ -1,6 +1,7 @@
 """Owns the longest run of a device that must not run for ever: then exactly off, for a rest, for everyone but life safety.
 
-Never in here: when it was switched on or off; the snapshot knows. Who switches it off earlier owes it no rest.
+Never in here: when it was switched on or off; the snapshot knows. Who switches it off earlier owes it no rest; a
+hand at the device begins a new run.
 """
 
 from collections.abc import Mapping
