@@ -182,7 +182,7 @@ def _whys(piece: Piece, where: tzinfo) -> list[str]:
     texts = []
     for why, decided in zip(piece.why, piece.decided, strict=True):
         older = piece.since.boottime_ns - decided.boottime_ns > 60 * SECOND
-        texts.append(f"{why} (as of {decided.local(where):%H:%M})" if older else why)
+        texts.append(f"{why.removesuffix('.')} (as of {decided.local(where):%H:%M})." if older else why)
     return texts
 
 

@@ -83,6 +83,24 @@ class Controller:
         )
 
 
+def unsettled(home: Home, state: State, event: Event, now: Instant) -> State:
+    """Return the state as `event` leaves it before anybody decides: what was heard and said is in it, what follows is not.
+
+    `decide` goes on from here, so it is what a decision rests on. Alters none of its arguments.
+    """
+    work = sensing.Fold(home.routes, home.word_routes, state, now)
+    rows: dict[str, list[NDArray[np.float32]]] = {}
+    steps: list[_Step] = []
+    _fold(home, work, event, steps, rows, now, None)
+    said = {name: home.classifiers[name].predict(_matrix(table)) for name, table in rows.items()}
+    appliances = dict(state.appliances)
+    for step in steps:
+        name = step.appliance
+        after = _apply(home, home.appliances[name], appliances[name], step, said, now, [])
+        appliances[name] = appliances[name] if after is None else after
+    return msgspec.structs.replace(state, appliances=appliances)
+
+
 class _Step(msgspec.Struct):
     """One event for one appliance: the senses after it, and where its feature rows lie (channel, model, index)."""
 

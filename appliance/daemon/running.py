@@ -33,6 +33,7 @@ from appliance.daemon import identity
 from appliance.daemon.control import Control
 from appliance.daemon.hearing import Hearing
 from appliance.daemon.models import load_models
+from appliance.daemon.past import Past
 from appliance.daemon.people import People
 from appliance.daemon.performing import Performer
 from appliance.daemon.reloading import Reloading
@@ -44,8 +45,9 @@ from appliance.replay import checkpoint
 log = logging.getLogger(__name__)
 
 SNAPSHOT_S = 600.0
-CHECKPOINT_S = 86_400.0
-"""So often the whole state is kept, besides at every start: a replay begins at one of them."""
+CHECKPOINT_S = 14_400.0
+"""So often the whole state is kept, besides at every start: a replay begins at one of them. Ten kilobytes an appliance each time,
+and a question about any moment runs four hours of history at most again."""
 LOOK_AROUND_S = 1.0
 MAX_REHEARD = 200_000
 """Readings heard again after a restart: ten minutes' worth of a busy home, and a bound on how long a start may take."""
@@ -125,7 +127,7 @@ async def run(
         controller = Controller(home, state)
         control = Control(controller, Intake(Decoder(spoken)), performer, clock, hearing)
         control.missing_models = missing
-        views = Views(control, store, people, observe=observe)
+        views = Views(control, store, people, Past(folder), observe=observe)
         telling = Telling(
             controller, store, prefix, lambda topic, payload: link.publish(topic, payload, retain=True)
         )

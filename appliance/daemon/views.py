@@ -31,7 +31,7 @@ from appliance.daemon.feeding import Feeding
 from appliance.daemon.people import People
 from appliance.daemon.present import Present, decided, remembered
 from appliance.daemon.vitals import Vitals
-from appliance.daemon.whys import Whys
+from appliance.daemon.whys import Rebuilt, Whys
 from appliance.errors import ConfigError, Malformed
 
 QUALITIES = {0: "good", 1: "uncertain", 2: "bad"}
@@ -45,6 +45,7 @@ class Views:
         control: Control,
         store: Store,
         people: People,
+        past: Rebuilt,
         *,
         observe: bool,
     ) -> None:
@@ -52,7 +53,7 @@ class Views:
         self._people = people
         self._store = store
         self._loop = asyncio.get_running_loop()
-        self._whys = Whys(control, store)
+        self._whys = Whys(control, store, past)
         self._present = Present(control, store)
         self.vitals = Vitals(control, store, observe=observe)
         self.feeding = Feeding(control, store, self._present, self.vitals)

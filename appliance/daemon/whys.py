@@ -11,16 +11,16 @@ from msgspec.structs import replace
 
 from appliance.adapters.http.port import DecisionView, WhyNotView, WhyView
 from appliance.adapters.store import Kept, Store
-from appliance.core.clock import SECOND, Instant
+from appliance.core.clock import SECOND
+from appliance.core.controller import Home
 from appliance.core.events import Decision
 from appliance.core.explain import inputs, lines, sentence
 from appliance.core.explain.flip import Flips, flips
 from appliance.core.explain.moment import decision_number, moment_ns
 from appliance.core.explain.recorded import Recorded, recorded
-from appliance.core.explain.what_if import Live, Question, surroundings
+from appliance.core.explain.what_if import Live, Past, Question, Then, surroundings
 from appliance.core.explain.why_not import why_not
 from appliance.core.snapshot import Snapshot
-from appliance.core.state import State
 from appliance.daemon.control import Control
 
 LONGEST_S = 2.0
@@ -34,19 +34,17 @@ LIVE = "rest on everything as it is now"
 REBUILT = "rest on the history of that time, replayed"
 RECORDED = "rest on what was recorded of it, by the rules of today; windows, timers and its own doing are not recorded"
 
-StateAt = Callable[[str, Instant], State | None]
-"""The state in which an appliance's decision at an instant was made, or None where it can't be rebuilt. Called in a thread.
-
-Senses and models are as after the reading that led to it, memory as before: what it was doing, guards and holds."""
+Rebuilt = Callable[[Home, Decision], Then | str]
+"""What a decision of a home rested on, or why that can't be rebuilt. Called in a thread."""
 
 
 class Whys:
     """One home's answers. Lives on the control loop."""
 
-    def __init__(self, control: Control, store: Store, *, state_at: StateAt | None = None) -> None:
+    def __init__(self, control: Control, store: Store, rebuilt: Rebuilt) -> None:
         self._control = control
         self._store = store
-        self._state_at = state_at
+        self._rebuilt = rebuilt
         self._searches = asyncio.Semaphore(SEARCHES)
 
     async def why(self, appliance: str, at: str | None, *, flip: bool) -> WhyView | None:
@@ -88,7 +86,10 @@ class Whys:
             if kept is None:
                 return None
             last, view = kept.decision, _kept_view(kept)
-            around = recorded(spec, last, around)
+            around, basis = await self._then(last, around)
+            account = why_not(spec, last, action, around)
+            said = (*account.lines, f"(values and timers {basis})")
+            return WhyNotView(appliance, action, account.sentence, said, view)
         account = why_not(spec, last, action, around)
         return WhyNotView(appliance, action, account.sentence, account.lines, view)
 
@@ -130,21 +131,31 @@ class Whys:
             return None
         return self._store.queries.decision_at(appliance, wall_ns)
 
+    async def _then(self, decision: Decision, around: Snapshot) -> tuple[Snapshot, str]:
+        """Return what a decision of the past looked at, and what that rests on."""
+        home = self._control.controller.home
+
+        def found() -> tuple[Snapshot, str]:
+            then = self._rebuilt(home, decision)
+            if isinstance(then, str):
+                return recorded(home.appliances[decision.appliance], decision, around), f"{RECORDED} ({then})"
+            return surroundings(home, then.state, decision.appliance, decision.at), REBUILT
+
+        async with self._searches:
+            return await asyncio.to_thread(found)
+
     async def _flips(
         self, appliance: str, decision: Decision, around: Snapshot, *, past: bool
     ) -> Flips | None:
         """Return what would have changed it; None where what was recorded does not lead to the decision itself."""
         home, state = self._control.controller.home, self._control.controller.state
-        state_at = self._state_at
 
         def found() -> Flips | None:
-            question: Question
-            if not past:
-                question, basis = Live(home, state, appliance, around.now), LIVE
-            elif state_at is not None and (then := state_at(appliance, decision.at)) is not None:
-                question, basis = Live(home, then, appliance, decision.at), REBUILT
-            else:
-                question, basis = Recorded(home.appliances[appliance], decision, around), RECORDED
+            question, basis = (
+                self._question(home, decision, around)
+                if past
+                else (Live(home, state, appliance, around.now), LIVE)
+            )
             if past and question.decided() != decision.action:
                 return None
             until = time.monotonic() + LONGEST_S
@@ -152,6 +163,14 @@ class Whys:
 
         async with self._searches:
             return await asyncio.to_thread(found)
+
+    def _question(self, home: Home, decision: Decision, around: Snapshot) -> tuple[Question, str]:
+        """*thread*: return the question about a decision of the past, and what its answers rest on."""
+        then = self._rebuilt(home, decision)
+        if isinstance(then, str):
+            spec = home.appliances[decision.appliance]
+            return Recorded(spec, decision, around), f"{RECORDED} ({then})"
+        return Past(home, then, decision.appliance, decision.at), REBUILT
 
 
 def _since(kept: Kept, asked_ns: int | None, around: Snapshot) -> tuple[str, ...]:

@@ -258,7 +258,7 @@ class _Check:
         if self._controller is None or one.at.boottime_ns < self._from_ns:
             return
         stretch.compared += then is not None
-        if then is not None and now is not None and _said(then) == _said(now):
+        if then is not None and now is not None and said(then) == said(now):
             return
         stretch.divergences += 1
         found = Divergence(one.at, one.appliance, then, now)
@@ -288,7 +288,8 @@ class _Check:
         self._next = next(self._decided, None)
 
 
-def _said(decision: Decision) -> tuple[object, ...]:
+def said(decision: Decision) -> tuple[object, ...]:
+    """Return what is the same where the same was decided: all but its number and its inputs."""
     return (
         decision.action,
         decision.source,

@@ -7,6 +7,8 @@ here: comparing, or files.
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from html import escape
+from itertools import groupby
+from math import sqrt
 
 from appliance.core.clock import SECOND
 from appliance.core.profile import Appliance
@@ -14,10 +16,18 @@ from appliance.replay.differing import Course, Difference, limits
 
 WIDTH = 1000
 LEFT, RIGHT = 96, 16
-BAND, AIR, GAP = 22, 110, 8
-PANEL = 250
+BAND, AIR, GAP = 22, 140, 8
+PANEL = 264
+HEAD = 24
+"""Above the highest point of the air its name is written."""
 MIN_WIDTH = 0.4
 """Pixels that the shortest piece is drawn with: of a fortnight two minutes are a tenth of one."""
+MIN_PART = 1.2
+"""Where they part is what the picture is looked at for: that is never thinner."""
+LETTER = 6.6
+"""About the width of a letter at 12 px."""
+STEEP = 8
+"""From a peak so many times the lowest limit on, the air is drawn on a scale of roots: its limits could not be told apart."""
 MAX_SHAPES = 20_000
 X = Callable[[int], float]
 """Wall time in nanoseconds -> pixels from the left."""
@@ -41,7 +51,7 @@ def picture(
     zone: tzinfo,
     names: tuple[str, str] = ("old", "new"),
 ) -> str:
-    """Return the SVG: a panel an appliance, with a band a side, a strip where they part, and a line of the air."""
+    """Return the SVG: a panel an appliance, with a band a side, a strip where they part, and the line of the air."""
     courses = {name: course for name, course in difference.courses.items() if course.pieces}
     height = max(1, len(courses)) * PANEL + 10
     lines = [
@@ -76,11 +86,12 @@ def _panel(
         yield from _band(course, side, spec, tops[side], x)
     strip = tops[1] + BAND + 4
     yield f'<text class="soft" x="{LEFT - 8}" y="{strip + 8}" text-anchor="end">they part</text>'
+    yield f'<line class="frame" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{strip + 4}" y2="{strip + 4}"/>'
     for piece in course.differing[:MAX_SHAPES]:
         left = x(piece.since.wall_ns)
-        width = max(x(piece.until.wall_ns) - left, MIN_WIDTH)
+        width = max(x(piece.until.wall_ns) - left, MIN_PART)
         label = f"{_label(piece.since.wall_ns, zone)}: {piece.actions[0] or 'nothing'}, not {piece.actions[1] or 'nothing'}"
-        yield f'<rect class="part" x="{left:.2f}" y="{strip}" width="{width:.2f}" height="8"><title>{escape(label)}</title></rect>'
+        yield f'<rect class="part" x="{left:.1f}" y="{strip}" width="{width:.1f}" height="8"><title>{escape(label)}</title></rect>'
     top = strip + 8 + GAP
     yield from _air(course, old, new, top, x)
     yield from _days(since, until, zone, top + AIR, x)
@@ -92,6 +103,7 @@ def _band(course: Course, side: int, spec: Appliance, top: int, x: X) -> Iterato
         action: index / max(len(spec.ladder.actions) - 1, 1)
         for index, action in enumerate(spec.ladder.actions)
     }
+    boxes: dict[str, list[str]] = {}
     drawn = 0
     begin: int | None = None
     for index, piece in enumerate(course.pieces):
@@ -105,13 +117,21 @@ def _band(course: Course, side: int, spec: Appliance, top: int, x: X) -> Iterato
         if action is None or drawn >= MAX_SHAPES:
             continue
         drawn += 1
+        width = max(right - left, MIN_WIDTH)
+        boxes.setdefault(action, []).append(f"M{left:.1f} {top}h{width:.1f}v{BAND}h-{width:.1f}z")
+    for action, path in boxes.items():
         known = action in ranks
-        strength = 0.08 + 0.92 * ranks[action] if known else 0.7
+        strength = _strength(ranks[action]) if known else 0.7
         yield (
-            f'<rect class="{"does" if known else "mode"}" fill-opacity="{strength:.2f}" x="{left:.2f}" y="{top}"'
-            f' width="{max(right - left, MIN_WIDTH):.2f}" height="{BAND}"><title>{escape(action)}</title></rect>'
+            f'<path class="{"does" if known else "mode"}" fill-opacity="{strength:.2f}" d="{"".join(path)}">'
+            f"<title>{escape(action)}</title></path>"
         )
     yield f'<rect class="frame" x="{LEFT}" y="{top}" width="{WIDTH - LEFT - RIGHT}" height="{BAND}"/>'
+
+
+def _strength(rank: float) -> float:
+    """Return how deep an action is drawn, of 0 (the lowest) to 1 (the highest)."""
+    return 0.06 + 0.94 * rank
 
 
 def _air(course: Course, old: Appliance, new: Appliance, top: int, x: X) -> Iterator[str]:
@@ -121,14 +141,17 @@ def _air(course: Course, old: Appliance, new: Appliance, top: int, x: X) -> Iter
         return
     marks = sorted({limit[1] for spec in (old, new) for limit in limits(spec) if limit[0] == course.channel})
     peak = max(value for _, value in course.air)
-    high = max([peak, *(mark for mark in marks if mark <= 2 * peak)]) * 1.1 or 1.0
+    high = max([peak, *(mark for mark in marks if mark <= 2 * peak)]) or 1.0
     low = min(0.0, *(value for _, value in course.air))
 
+    steep = low >= 0 and bool(marks) and 0 < marks[0] * STEEP < high
+
     def y(value: float) -> float:
-        return top + AIR - (value - low) / (high - low) * AIR
+        share = max((value - low) / (high - low), 0.0)
+        return top + AIR - (sqrt(share) if steep else share) * (AIR - HEAD)
 
     unit = new.channels[course.channel].quantity.unit if course.channel in new.channels else ""
-    yield f'<text class="soft" x="{LEFT - 8}" y="{top + AIR + 18}" text-anchor="end">{escape(course.channel)}, {escape(unit)}</text>'
+    name = ", ".join(part for part in (course.channel, unit, "scale of roots" if steep else "") if part)
     below = float("inf")
     for mark in marks:
         # Limits that lie closer than can be read are drawn as their lowest.
@@ -137,11 +160,23 @@ def _air(course: Course, old: Appliance, new: Appliance, top: int, x: X) -> Iter
             yield f'<line class="limit" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{below:.1f}" y2="{below:.1f}"/>'
             yield f'<text class="soft" x="{LEFT - 8}" y="{below + 4:.1f}" text-anchor="end">{mark:g}</text>'
     path, before = [], None
-    for wall_ns, value in course.air:
+    for wall_ns, value in _thinned(course.air, x):
         far = before is None or wall_ns - before > 3600 * SECOND
-        path.append(f"{'M' if far else 'L'}{x(wall_ns):.1f} {y(value):.1f}")
+        path.append(f"{'M' if far else ' '}{x(wall_ns):.1f} {y(value):.1f}")
         before = wall_ns
-    yield f'<path class="air" d="{" ".join(path)}"/>'
+    yield f'<path class="air" d="{"".join(path)}"/>'
+    yield f'<text class="soft" x="{LEFT + 6}" y="{top + 15}">{escape(name)}</text>'
+
+
+def _thinned(air: list[tuple[int, float]], x: X) -> Iterator[tuple[int, float]]:
+    """Yield of each column of pixels the highest and the lowest point: more can't be seen."""
+    for _, column in groupby(air, lambda point: int(x(point[0]))):
+        points = list(column)
+        ends = {
+            min(points, key=lambda point: point[1]): None,
+            max(points, key=lambda point: point[1]): None,
+        }
+        yield from sorted(ends)
 
 
 def _days(since: int, until: int, zone: tzinfo, top: int, x: X) -> Iterator[str]:
@@ -163,12 +198,15 @@ def _days(since: int, until: int, zone: tzinfo, top: int, x: X) -> Iterator[str]
 
 
 def _legend(spec: Appliance) -> Iterator[str]:
+    """Yield what each depth means, from the right edge on: as wide as the words are."""
     actions = spec.ladder.actions
-    for index, action in enumerate(actions):
-        left = WIDTH - RIGHT - (len(actions) - index) * 74
-        strength = 0.08 + 0.92 * index / max(len(actions) - 1, 1)
-        yield f'<rect class="does" fill-opacity="{strength:.2f}" x="{left}" y="12" width="12" height="12"/>'
-        yield f'<text class="soft" x="{left + 16}" y="22">{escape(action[:9])}</text>'
+    left = float(WIDTH - RIGHT)
+    for index, action in reversed(list(enumerate(actions))):
+        word = action[:12]
+        left -= 34 + LETTER * len(word)
+        strength = _strength(index / max(len(actions) - 1, 1))
+        yield f'<rect class="does" fill-opacity="{strength:.2f}" x="{left:.0f}" y="12" width="12" height="12"/>'
+        yield f'<text class="soft" x="{left + 16:.0f}" y="22">{escape(word)}</text>'
 
 
 def _label(wall_ns: int, zone: tzinfo) -> str:

@@ -44,7 +44,7 @@ async def test_a_listener_hears_of_a_channel_that_speaks_in_words(tmp_path: Path
     control = Control(
         controller, Intake(Decoder([Zigbee2mqtt()])), performer, lambda: START, Hearing("appliance", people)
     )
-    feeding = Views(control, store, people, observe=False).feeding
+    feeding = Views(control, store, people, lambda *_: None, observe=False).feeding
     listener = feeding.feed.subscribe()
     assert listener is not None
 

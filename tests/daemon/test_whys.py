@@ -1,5 +1,6 @@
 """Why and why not of a home with a real store: the decision in force at a moment, on disk or only in memory yet."""
 
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -17,13 +18,15 @@ from appliance.core.intake import Intake
 from appliance.core.payloads import Decoder
 from appliance.core.payloads.message import Message
 from appliance.core.payloads.zigbee2mqtt import Zigbee2mqtt
-from appliance.core.state import State
 from appliance.daemon.control import Control
 from appliance.daemon.hearing import Hearing
+from appliance.daemon.past import Past
 from appliance.daemon.people import People
 from appliance.daemon.performing import Performer
 from appliance.daemon.whys import REBUILT, RECORDED, Whys
 from appliance.errors import Malformed
+from appliance.replay import checkpoint
+from appliance.replay.rebuilding import MISSING
 from tests.core.home import PROFILE, RULE, START, appliance_of
 
 
@@ -51,18 +54,19 @@ class Running:
         hearing = Hearing("appliance", People(home.appliances))
         controller = Controller(home, home.at_start({}, START))
         self.control = Control(controller, self.intake, performer, self.clock, hearing)
-        self.whys = Whys(self.control, self.store)
+        self.whys = Whys(self.control, self.store, Past(folder))
+        self.store.checkpoint(checkpoint.pack(home, controller.state), START)
         self.control.turn([LinkChanged(True)], START)
-        self.states: dict[int, State] = {}
 
     def say(self, at: float, dust: float) -> None:
         self.clock.now = START.plus(round(at * SECOND))
-        before = self.control.controller.state
         payload = msgspec.json.encode({"pm25": dust})
         self.control.turn(self.intake.events([Message("zigbee2mqtt/air", payload, False)]), self.clock.now)
-        after = self.control.controller.state
-        fan = msgspec.structs.replace(after.appliances["fan"], memory=before.appliances["fan"].memory)
-        self.states[self.clock.now.boottime_ns] = msgspec.structs.replace(after, appliances={"fan": fan})
+
+    def flush(self) -> None:
+        told = threading.Event()
+        self.store.flush(lambda error: told.set())
+        assert told.wait(20)
 
     @property
     def last(self) -> Decision:
@@ -93,7 +97,7 @@ async def test_the_decision_in_force_is_found_on_both_sides_of_its_first_instant
         home.store.close()
         home.store = Store(tmp_path, home.clock, Limits(), batch_s=3600.0)
         home.store.start()
-        home.whys = Whys(home.control, home.store)
+        home.whys = Whys(home.control, home.store, Past(tmp_path))
     # Dusty from 125 s to 245 s, and again from 365 s.
     for seconds, action in (
         (124.999, "off"),
@@ -132,17 +136,19 @@ async def test_why_not_of_the_past_tells_the_values_of_then(home) -> None:
     )
 
 
-async def test_the_flip_of_the_past_rests_on_the_record_or_on_what_a_replay_gives(home) -> None:
+async def test_the_flip_of_the_past_rests_on_the_record_where_no_state_was_kept(home) -> None:
     told = await home.whys.why("fan", at(130), flip=True)
-    assert told.flips.basis == RECORDED
+    assert told.flips.basis == f"{RECORDED} ({MISSING})"
     assert (told.flips.nearest.value, told.flips.nearest.action) == (19.9, "off")
-    replayed = Whys(
-        home.control, home.store, state_at=lambda appliance, then: home.states.get(then.boottime_ns)
-    )
-    told = await replayed.why("fan", at(130), flip=True)
+
+
+async def test_the_flip_of_the_past_is_that_of_the_very_state_of_then(home) -> None:
+    home.flush()
+    told = await home.whys.why("fan", at(130), flip=True)
     assert told.flips.basis == REBUILT
     # The hold came into being by that reading: before it, any value up to the limit would have left it off.
     assert (told.flips.nearest.value, told.flips.nearest.action) == (35.0, "off")
+    assert REBUILT in (await home.whys.why_not("fan", "off", at(130))).lines[-1]
 
 
 async def test_the_flip_of_now_is_what_the_controller_then_does(home) -> None:

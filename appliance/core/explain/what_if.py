@@ -7,6 +7,7 @@ Never in here: a clock, or anything that stays.
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
+import msgspec
 from msgspec.structs import replace
 
 from appliance.core import deciding, overrides
@@ -82,9 +83,11 @@ class Live:
         self._state = state
         # Without models: what a label is supposed to be, no model says otherwise.
         self._quiet = Home(home.appliances.values(), {}, home.zone)
+        self._as_it_is = home
+        """Who decides where nothing is supposed that a model looks at."""
 
     def decided(self) -> str | None:
-        return self._suppose(self._home, self._state, {})
+        return self._suppose(self._as_it_is, self._state, {})
 
     def valued(self, channel: str, value: float) -> str | None:
         return self._suppose(self._home, self._state, {channel: value})
@@ -110,7 +113,7 @@ class Live:
         now, memory = self.around.now, self._own.memory
         override = memory.override
         if override is not None and overrides.in_force(override, now):
-            action = self._suppose(self._home, self._with(memory=replace(memory, override=None)), {})
+            action = self._suppose(self._as_it_is, self._with(memory=replace(memory, override=None)), {})
             if override.until is None:
                 yield "a person hands it back", action
             elif override.ends is None:
@@ -124,9 +127,9 @@ class Live:
             left = "" if wakes is None else f" in {span(wakes - now.boottime_ns)}"
             bare = replace(self.spec, guards=tuple(other for other in self.spec.guards if other is not guard))
             home = Home(
-                [bare if known.id == bare.id else known for known in self._home.appliances.values()],
-                self._home.classifiers,
-                self._home.zone,
+                [bare if known.id == bare.id else known for known in self._as_it_is.appliances.values()],
+                self._as_it_is.classifiers,
+                self._as_it_is.zone,
             )
             yield f"{guard.name} ends{left}", self._suppose(home, self._state, {})
 
@@ -155,6 +158,37 @@ class Live:
     def _suppose(self, home: Home, state: State, readings: Mapping[str, float]) -> str | None:
         decision = Controller(home, state).suppose(self.spec.id, readings, self.around.now)
         return None if decision is None else decision.action
+
+
+class Then(msgspec.Struct, frozen=True):
+    """What a decision of the past rested on: the whole state as it was just before it was made, with what had been heard.
+
+    `before` are the senses of the channels that the very reading before it fed, as they were without that reading.
+    """
+
+    state: State
+    before: Mapping[str, Sense]
+
+
+class Past(Live):
+    """A question about the decision that was made `now`, on the whole state of then.
+
+    The reading that led to it is supposed to have said something else; where none did, one more is supposed to have come.
+    """
+
+    def __init__(self, home: Home, then: Then, appliance: str, now: Instant) -> None:
+        super().__init__(home, then.state, appliance, now)
+        self._before = then.before
+        # What the models had said stands: they are asked only about what they would have heard.
+        self._as_it_is = self._quiet
+
+    def valued(self, channel: str, value: float) -> str | None:
+        home = self._home
+        asked = {name: model for name, model in home.classifiers.items() if channel in model.spec.channels}
+        state = self._state
+        if channel in self._before:
+            state = self._with(senses={**self._own.senses, channel: self._before[channel]})
+        return self._suppose(Home(home.appliances.values(), asked, home.zone), state, {channel: value})
 
 
 def surroundings(home: Home, state: State, appliance: str, now: Instant) -> Snapshot:
