@@ -91,6 +91,8 @@ def arbitrate(ladder: Ladder, proposals: Iterable[Proposal]) -> Verdict:
     that lies outside moving to the nearest action left. Of what is left at the end the action nearest to `rest` is decided.
     """
     heard = sorted(proposals, key=_strongest_first)
+    if len(heard) == 1 and heard[0].authority not in NARROWING:
+        return _alone(ladder, heard[0])
     low, high = 0, ladder.top
     low_by: Proposal | None = None
     high_by: Proposal | None = None
@@ -171,6 +173,13 @@ def arbitrate(ladder: Ladder, proposals: Iterable[Proposal]) -> Verdict:
         if without.action == action:
             decided_by = without.decided_by
     return Verdict(action, decided_by or heard[-1], tuple(voices))
+
+
+def _alone(ladder: Ladder, wish: Proposal) -> Verdict:
+    """Return what follows where only one voice spoke, the ordinary case: it has its way."""
+    low, high = ladder.actions[wish.at_least], ladder.actions[wish.at_most]
+    voice = Voice(wish.source, wish.authority, low, high, wish.because)
+    return Verdict(min(max(ladder.rest, wish.at_least), wish.at_most), wish, (voice,))
 
 
 def _strongest_first(proposal: Proposal) -> tuple[int, str, int, int, str]:

@@ -27,7 +27,6 @@ from appliance.core.events import (
     SendCommand,
 )
 from appliance.core.explain import inputs
-from appliance.core.guards import NoFault
 from appliance.core.guards.switches import HOUR_NS, MOST
 from appliance.core.hands import timed
 from appliance.core.profile import Appliance
@@ -266,11 +265,10 @@ def _troubled(
         for voice in verdict.voices
         if voice.authority is Authority.LIFE_SAFETY
     }
-    for guard in spec.guards:
-        if not isinstance(guard, NoFault):
-            fault = guard.fault(around)
-            if fault is not None:
-                found[f"fault: guard {guard.name}"] = fault
+    for guard in spec.fault_finders:
+        fault = guard.fault(around)
+        if fault is not None:
+            found[f"fault: guard {guard.name}"] = fault
     if found.keys() == state.troubles:
         return state
     effects += [
@@ -298,11 +296,12 @@ def _rests_on(snapshot: Snapshot) -> tuple[int, ...]:
             newest = sense.newest()
             stands.append(1 if newest is None else 2 + newest.quality)
     others = (*snapshot.words, *snapshot.learned)
+    stands += [0 if snapshot.value(channel) is not None else 1 for channel in others]
     # A person's word that a stronger voice stands against changes no action, and is still to be seen.
     override = snapshot.memory.override
-    all_of_it = (*snapshot.ladder.actions, *snapshot.ladder.modes)
-    person = 0 if override is None else 1 + all_of_it.index(override.action)
-    return (*stands, *[0 if snapshot.value(channel) is not None else 1 for channel in others], person)
+    all_of_it = () if override is None else (*snapshot.ladder.actions, *snapshot.ladder.modes)
+    stands.append(0 if override is None else 1 + all_of_it.index(override.action))
+    return tuple(stands)
 
 
 def _command(
@@ -373,7 +372,10 @@ def _wake_ns(spec: Appliance, state: ApplianceState, snapshot: Snapshot) -> int:
     next_bin_ns = (now_ns // BIN_NS + 1) * BIN_NS
     wakes = [next_bin_ns]
     after = snapshot if state.memory is snapshot.memory else replace(snapshot, memory=state.memory)
-    wakes += [wake for guard in spec.guards if (wake := guard.wakes_ns(after)) is not None]
+    for guard in spec.guards:
+        wake_ns = guard.wakes_ns(after)
+        if wake_ns is not None:
+            wakes.append(wake_ns)
     since = state.memory.true_since
     if since:
         timers = (timer for rule in (*spec.rules, *spec.instead) for timer in rule.timers)
@@ -381,7 +383,8 @@ def _wake_ns(spec: Appliance, state: ApplianceState, snapshot: Snapshot) -> int:
     override = state.memory.override
     if override is not None and (ends_ns := overrides.ends_ns(override, snapshot.now)) is not None:
         wakes.append(ends_ns)
-    wakes += [now_ns + left for one in state.memory.advice if (left := one.until.since(snapshot.now))]
+    if state.memory.advice:
+        wakes += [now_ns + left for one in state.memory.advice if (left := one.until.since(snapshot.now))]
     if state.leased_ns is not None:
         wakes.append(_lease_ends_ns(spec, state))
     if state.flight is not None:

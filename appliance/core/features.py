@@ -3,7 +3,7 @@
 Causal and of bounded memory, whatever the sensor's rate. Never in here: a model, or a guess for what is unknown.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
 from functools import cached_property, partial
 from math import cos, nan, pi, sin
@@ -63,7 +63,8 @@ class FeatureSpec(msgspec.Struct, frozen=True, dict=True):
                 if feature.channel == channel and feature.kind not in OF_THE_DAY
             ]
             places, features = zip(*of_it, strict=True)
-            found.append((channel, places, partial(_look, features)))
+            asks = tuple((feature.kind, feature.span_s * SECOND) for feature in features)
+            found.append((channel, places, partial(_look, asks)))
         return tuple(found)
 
     @cached_property
@@ -72,7 +73,7 @@ class FeatureSpec(msgspec.Struct, frozen=True, dict=True):
         return tuple((at, feature) for at, feature in enumerate(self.features) if feature.kind in OF_THE_DAY)
 
 
-Look = Callable[[Window, int], tuple[float, ...]]
+Look = Callable[[Window, int], Sequence[float]]
 """Gives the values of one channel's features from its window at a `boottime_ns`; NaN where one is unknown."""
 
 
@@ -98,20 +99,23 @@ def extract(
     return np.array(row, dtype=np.float32)
 
 
-def _look(features: tuple[Feature, ...], window: Window, now_ns: int) -> tuple[float, ...]:
+def _look(asks: tuple[tuple[Kind, int], ...], window: Window, now_ns: int) -> list[float]:
     # It depends on `now_ns` by its bin alone, as `Window.once` wants it: spans and LEAST_BASELINE_NS are whole bins.
-    values = (_value(feature, window, now_ns) for feature in features)
-    return tuple([nan if value is None else value for value in values])
+    said = []
+    for kind, span_ns in asks:
+        if kind == "slope":
+            value = window.slope(now_ns, span_ns, whole=False)
+        elif kind == "spread":
+            value = window.spread(now_ns, span_ns, whole=False)
+        elif kind == "mean":
+            value = window.mean(now_ns, span_ns, whole=False)
+        else:
+            value = _off_baseline(kind, window, now_ns, span_ns)
+        said.append(nan if value is None else value)
+    return said
 
 
-def _value(feature: Feature, window: Window, now_ns: int) -> float | None:
-    kind, span_ns = feature.kind, feature.span_s * SECOND
-    if kind == "slope":
-        return window.slope(now_ns, span_ns, whole=False)
-    if kind == "spread":
-        return window.spread(now_ns, span_ns, whole=False)
-    if kind == "mean":
-        return window.mean(now_ns, span_ns, whole=False)
+def _off_baseline(kind: Kind, window: Window, now_ns: int, span_ns: int) -> float | None:
     since_ns = window.heard_since_ns()
     if since_ns is None or now_ns - since_ns < LEAST_BASELINE_NS:
         return None

@@ -14,7 +14,7 @@ import msgspec
 from appliance.core.arbitration import Authority, Ladder, Proposal
 from appliance.core.commands import Actuator
 from appliance.core.conditions import Node
-from appliance.core.guards import Guard
+from appliance.core.guards import Guard, NoFault
 from appliance.core.overrides import Ends
 from appliance.core.payloads.message import Scalar
 from appliance.core.readings import Channel
@@ -202,6 +202,11 @@ class Appliance(msgspec.Struct, frozen=True, dict=True):
     def bound(self) -> frozenset[str]:
         """The channels that something in this home feeds: a sensor, or a model."""
         return frozenset([*(channel for _, _, channel in self.sources), *self.models])
+
+    @cached_property
+    def fault_finders(self) -> tuple[Guard, ...]:
+        """The guards that can tell whether the device is broken."""
+        return tuple(guard for guard in self.guards if not isinstance(guard, NoFault))
 
 
 def read_profile(table: Mapping[str, Any], *, where: str) -> ProfileTable:

@@ -84,12 +84,11 @@ def conclude(rules: tuple[Rule, ...], snapshot: Snapshot) -> Conclusion:
                 holds.append(rule.id)
         else:
             speaks = False
-        if rule.standing is Standing.OFF:
-            continue
-        if speaks:
-            (proposals if rule.standing is Standing.ACT else recommendations).append(rule.proposal(snapshot))
-        elif rule.learned and when is None and rule.when.truth(snapshot.supposing()):
-            # The model leans this way without being sure: what it would have wanted is said, not done.
+        # The model leans this way without being sure: what it would have wanted is said, not done.
+        leans = not speaks and when is None and rule.learned and rule.when.truth(snapshot.supposing())
+        if speaks and rule.standing is Standing.ACT:
+            proposals.append(rule.proposal(snapshot))
+        elif (speaks or leans) and rule.standing is not Standing.OFF:
             recommendations.append(rule.proposal(snapshot))
     return Conclusion(tuple(proposals), tuple(recommendations), tuple(holds), true_since)
 

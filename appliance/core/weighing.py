@@ -32,17 +32,20 @@ class Weighed(msgspec.Struct, frozen=True):
 def weigh(spec: Appliance, snapshot: Snapshot, conclusion: Conclusion) -> Weighed:
     """Return what all voices amount to; a mode that a person chose stands where nobody stronger acts."""
     proposals: list[Proposal] = list(conclusion.proposals)
+    excluded = False
     for guard in spec.guards:
         demand = guard.propose(snapshot)
         if demand is not None:
             proposals.append(demand)
+            excluded = excluded or demand.source == EXCLUSION
     override = snapshot.memory.override
     person = None
     if override is not None:
         person = overrides.propose(override, spec.ladder, snapshot.zone)
         if person is not None:
             proposals.append(person)
-    proposals = [one for one in proposals if one.authority is not Authority.FALLBACK]
+    if spec.instead:
+        proposals = [one for one in proposals if one.authority is not Authority.FALLBACK]
     wishes = conclusion.recommendations
     fallback = _fallback(spec, conclusion)
     if spec.may_act:
@@ -58,7 +61,7 @@ def weigh(spec: Appliance, snapshot: Snapshot, conclusion: Conclusion) -> Weighe
         wishes = tuple(sorted(wishes, key=lambda wish: (wish.authority, -wish.at_least)))
     verdict = arbitrate(spec.ladder, proposals)
     wants = verdict.action
-    if any(proposal.source == EXCLUSION for proposal in proposals):
+    if excluded:
         alone = [proposal for proposal in proposals if proposal.source != EXCLUSION]
         wants = arbitrate(spec.ladder, alone).action
     if (
@@ -113,4 +116,6 @@ def _within_reach(
 
 def _fallback(spec: Appliance, conclusion: Conclusion) -> Proposal:
     """Return what is done when nobody asks: the first stated exception whose condition holds, else exactly `rest`."""
+    if not spec.instead:
+        return spec.fallback
     return next((one for one in conclusion.proposals if one.authority is Authority.FALLBACK), spec.fallback)

@@ -4,11 +4,10 @@ Bins are anchored at boot and count whole steps of the quantity's resolution, so
 give the same bits for the same instants in training, on the device and in replay. Never in here: units, or trust.
 """
 
-from collections.abc import Callable, Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Callable, Iterable
+from functools import cached_property
 from itertools import accumulate
-from math import fsum, inf, sqrt
-from operator import mul
+from math import inf, sqrt
 from typing import Self, TypeVar
 
 import msgspec
@@ -25,6 +24,9 @@ COARSE_NS = 600 * SECOND
 """A coarse bin: ten minutes."""
 COARSE_BINS = 144
 """Coarse bins that are kept: a day."""
+EXACT = 2.0**96
+"""Sums of means are whole numbers of this fraction of a unit: no bit of a mean above 1e-12 is lost, so a sum is the same in
+whatever order, and in whatever portions, it is built."""
 
 
 Said = TypeVar("Said")
@@ -42,15 +44,44 @@ class Bin(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
     def add(self, steps: int) -> "Bin":
         """Return this bin with one value more."""
-        least, greatest = self.least, self.greatest
         return Bin(
             self.index,
             self.count + 1,
             self.total + steps,
-            min(least, steps),
-            max(greatest, steps),
+            min(self.least, steps),
+            max(self.greatest, steps),
             steps,
         )
+
+
+class Sums(msgspec.Struct, frozen=True, gc=False):
+    """Of `bins` bins' means v at the places x: the sums of v, x v and v² (in 1/`EXACT` and its square), of x and of x²."""
+
+    bins: int
+    total: int
+    moment: int
+    squares: int
+    places: int
+    places_squared: int
+
+
+Running = tuple[int, int, int]
+"""The sums of v, x v and v² so far."""
+
+
+def _running(before: Running, means: Iterable[float | None], place: int = 0) -> list[Running]:
+    """Return the sums after each of `means`, the first of which is at `place`; what is unknown adds nothing."""
+    total, moment, squares = before
+    sums = []
+    for mean in means:
+        if mean is not None:
+            exact = int(mean * EXACT)
+            total += exact
+            moment += place * exact
+            squares += exact * exact
+        place += 1
+        sums.append((total, moment, squares))
+    return sums
 
 
 class Closed(msgspec.Struct, frozen=True, array_like=True, dict=True):
@@ -87,14 +118,25 @@ class Closed(msgspec.Struct, frozen=True, array_like=True, dict=True):
         # So many entries at the front are older than `first`: of those that were closed before, and of the new ones.
         gone = old + 1 + len(after) - (index - first)
         cut = max(gone - old, 0)
-        return Closed(
+        means = (bin_.total / bin_.count * resolution, *after)
+        closed = Closed(
             since,
             first,
             index if unknown else max(self.whole_from, first),
-            self.means[gone:] + (bin_.total / bin_.count * resolution, *after)[cut:],
+            self.means[gone:] + means[cut:],
             self.least[gone:] + (bin_.least, *unheard)[cut:],
             self.greatest[gone:] + (bin_.greatest, *unheard)[cut:],
         )
+        if "sums" in self.__dict__ and not cut:
+            # What was summed once is carried on, not summed anew.
+            more = _running(self.sums[-1], means, bin_.index)
+            closed.__dict__["sums"] = self.sums[gone:] + tuple(more)
+        return closed
+
+    @cached_property
+    def sums(self) -> tuple[Running, ...]:
+        """The running sums before each bin, and before the open one; x counts bins since boot."""
+        return ((0, 0, 0), *_running((0, 0, 0), self.means, self.first))
 
     @cached_property
     def least_from(self) -> tuple[float, ...]:
@@ -186,8 +228,8 @@ class Window(msgspec.Struct, frozen=True, array_like=True, dict=True):
 
     def mean(self, now_ns: int, span_ns: int, *, whole: bool = True) -> float | None:
         """Return the mean of the bins' means over the span; None where any bin is unknown (`whole`), or the newest is."""
-        known, _ = self._known(now_ns, span_ns, whole=whole)
-        return fsum(known) / len(known) if known else None
+        sums = self._sums(now_ns, span_ns, whole=whole)
+        return None if sums is None else sums.total / EXACT / sums.bins
 
     def minimum(self, now_ns: int, span_ns: int, *, whole: bool = True) -> float | None:
         """Return the least value heard in the span; None as in `mean`."""
@@ -202,46 +244,52 @@ class Window(msgspec.Struct, frozen=True, array_like=True, dict=True):
 
         None as in `mean`, and where fewer than two bins are known.
         """
-        known, places = self._known(now_ns, span_ns, whole=whole)
-        if len(known) < 2:
+        sums = self._sums(now_ns, span_ns, whole=whole)
+        if sums is None or sums.bins < 2:
             return None
-        offsets, below = _offsets(len(known)) if places is None else _centred(places)
-        level = fsum(known) / len(known)
-        above = fsum([offset * (value - level) for offset, value in zip(offsets, known, strict=True)])
+        above = sums.bins * sums.moment - sums.places * sums.total
+        below = sums.bins * sums.places_squared - sums.places * sums.places
         width_ns = BIN_NS if span_ns <= FINE_NS else COARSE_NS
-        return above / below * (60 * SECOND / width_ns)
+        return above / below / EXACT * (60 * SECOND / width_ns)
 
     def spread(self, now_ns: int, span_ns: int, *, whole: bool = True) -> float | None:
         """Return the standard deviation of the bins' means over the span; None as in `slope`."""
-        known, _ = self._known(now_ns, span_ns, whole=whole)
-        if len(known) < 2:
+        sums = self._sums(now_ns, span_ns, whole=whole)
+        if sums is None or sums.bins < 2:
             return None
-        level = fsum(known) / len(known)
-        off = [value - level for value in known]
-        # Multiplied, not raised to a power: that is left to each machine's library, and may differ in the last bit.
-        return sqrt(fsum(map(mul, off, off)) / len(known))
+        # Whole numbers to the last division, so nothing cancels out.
+        squared = (sums.bins * sums.squares - sums.total * sums.total) / (sums.bins * sums.bins)
+        return sqrt(squared) / EXACT
 
-    def _known(
-        self, now_ns: int, span_ns: int, *, whole: bool
-    ) -> tuple[Sequence[float], Sequence[int] | None]:
-        """Return the known means of a span and their places in it (None: all of them); no means where `whole` or the newest
-        bin being unknown forbids it.
+    def _sums(self, now_ns: int, span_ns: int, *, whole: bool) -> Sums | None:
+        """Return the sums over the known bins of a span, x from its first on; None where `whole` or the newest bin being unknown
+        forbids it.
         """
         closed, open_bin, first, newest, width = self._within(now_ns, span_ns)
         if open_bin is not None and closed.whole_from <= first <= open_bin.index:
-            empty = newest - open_bin.index
-            if not empty or newest <= self._held_until(width):
-                # The ordinary case: no bin of the span is unknown.
-                means = closed.means[first - closed.first :]
-                held = (open_bin.last * self.resolution,) * empty
-                return (*means, open_bin.total / open_bin.count * self.resolution, *held), None  # type: ignore[arg-type]
+            held = newest - open_bin.index
+            if not held or newest <= self._held_until(width):
+                # The ordinary case: every bin of the span is known, and what is closed was summed before.
+                before, after = closed.sums[first - closed.first], closed.sums[-1]
+                exact = int(open_bin.total / open_bin.count * self.resolution * EXACT)
+                total = after[0] - before[0] + exact
+                moment = after[1] - before[1] + open_bin.index * exact
+                squares = after[2] - before[2] + exact * exact
+                if held:
+                    exact = int(open_bin.last * self.resolution * EXACT)
+                    total += held * exact
+                    moment += sum(range(open_bin.index + 1, newest + 1)) * exact
+                    squares += held * exact * exact
+                bins = newest + 1 - first
+                places = bins * (bins - 1) // 2
+                squared = places * (2 * bins - 1) // 3
+                return Sums(bins, total, moment - first * total, squares, places, squared)
         values = self.series(now_ns, span_ns)
-        known = [value for value in values if value is not None]
-        if len(known) == len(values):
-            return known, None
-        if whole or values[-1] is None:
-            return (), None
-        return known, [at for at, value in enumerate(values) if value is not None]
+        known = [at for at, value in enumerate(values) if value is not None]
+        if values[-1] is None or (whole and len(known) < len(values)):
+            return None
+        squared = sum(place * place for place in known)
+        return Sums(len(known), *_running((0, 0, 0), values)[-1], sum(known), squared)
 
     def _extreme(self, now_ns: int, span_ns: int, *, whole: bool, least: bool) -> float | None:
         closed, open_bin, first, newest, width = self._within(now_ns, span_ns)
@@ -273,16 +321,3 @@ class Window(msgspec.Struct, frozen=True, array_like=True, dict=True):
     def _held_until(self, width: int) -> int:
         """Return the last bin at whose start the newest value still stands."""
         return ((self.last_ns or 0) + self.max_age_ns) // width
-
-
-@lru_cache(maxsize=FINE_BINS)
-def _offsets(count: int) -> tuple[tuple[float, ...], float]:
-    # The ordinary case of a slope: all bins are known, so their places are the same each time.
-    return _centred(range(count))
-
-
-def _centred(places: Sequence[int]) -> tuple[tuple[float, ...], float]:
-    """Return how far each place lies from their mean, and the sum of the squares."""
-    middle = sum(places) / len(places)
-    offsets = tuple(place - middle for place in places)
-    return offsets, fsum(offset * offset for offset in offsets)

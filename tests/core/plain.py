@@ -1,6 +1,7 @@
 """A window without haste: lists of stored bins, and every statistic computed anew from all of them."""
 
-from math import fsum, sqrt
+from fractions import Fraction
+from math import sqrt
 
 from appliance.core.windows import BIN_NS, COARSE_BINS, COARSE_NS, FINE_BINS
 
@@ -52,11 +53,12 @@ class PlainWindow:
         known = [(at, mean) for at, (mean, _) in enumerate(entries) if mean is not None]
         if entries[-1][0] is None or (whole and len(known) < len(entries)):
             return None
-        means = [mean for _, mean in known]
-        level = fsum(means) / len(means)
+        # Exactly, and rounded once.
+        known = [(at, Fraction(mean)) for at, mean in known]
+        level = sum(mean for _, mean in known) / len(known)
         match name:
             case "mean":
-                return level
+                return float(sum(mean for _, mean in known)) / len(known)
             case "minimum":
                 return min(step for _, steps in entries for step in steps) * self.resolution
             case "maximum":
@@ -64,8 +66,8 @@ class PlainWindow:
         if len(known) < 2:
             return None
         if name == "spread":
-            return sqrt(fsum((mean - level) * (mean - level) for mean in means) / len(means))
-        middle = sum(at for at, _ in known) / len(known)
-        above = fsum((at - middle) * (mean - level) for at, mean in known)
+            return sqrt(float(sum((mean - level) ** 2 for _, mean in known) / len(known)))
+        middle = Fraction(sum(at for at, _ in known), len(known))
+        above = sum((at - middle) * (mean - level) for at, mean in known)
         per_minute = 60_000_000_000 / (BIN_NS if span_ns <= FINE_BINS * BIN_NS else COARSE_NS)
-        return above / fsum((at - middle) ** 2 for at, _ in known) * per_minute
+        return float(above / sum((at - middle) ** 2 for at, _ in known)) * per_minute

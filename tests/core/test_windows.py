@@ -158,6 +158,8 @@ def test_columns_give_the_bits_of_a_look_at_each_bin(pushes, max_age, later, spa
             value = steps + turn * turn % 23
             window = window.push(value, at)
             plain.push(value, at)
+        # What is summed here is carried on by later bins.
+        window.slope(at, span * SECOND)
     now = max(at, window.last_ns) + later * SECOND
     assert window.heard_since_ns() == plain.heard_since_ns()
     assert window.series(now, span * SECOND) == plain.series(now, span * SECOND)

@@ -27,4 +27,6 @@ def test_a_replay_decides_what_the_daemon_decided(daemon: Daemon, fan: Fan) -> N
     assert done.exit_code == 0, done.output
     assert report["divergences"] == report["uncovered"] == 0
     assert report["compared"] >= 4
-    assert [gap["why"] for gap in report["gaps"]] == ["the daemon was not running"]
+    # A start within a second is no gap that anybody asks about.
+    assert {gap["why"] for gap in report["gaps"]} <= {"the daemon was not running"}
+    assert len(report["stretches"]) >= 2
