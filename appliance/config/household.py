@@ -5,8 +5,10 @@ Never in here: models, the network, or the disk beyond reading profile files.
 
 import tomllib
 from collections.abc import Iterable
+from graphlib import CycleError, TopologicalSorter
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from itertools import pairwise
 from typing import Any
 
 from appliance.config.loading import Loaded, read_toml
@@ -73,7 +75,27 @@ def _excludes(settings: Settings) -> dict[str, tuple[tuple[str, tuple[str, ...],
                     hint=f"choose from {', '.join(settings.appliances)}",
                 )
             found[name] = (*found.get(name, ()), (title, ranked[:place], ranked[place + 1 :]))
+    _ranked(settings)
     return found
+
+
+def _ranked(settings: Settings) -> None:
+    """Look whether all groups together rank the appliances. Raises ConfigError where one would wait for itself."""
+    before: dict[str, set[str]] = {}
+    for table in settings.exclusions.values():
+        for first, after in pairwise(table.appliances):
+            before.setdefault(after, set()).add(first)
+    try:
+        TopologicalSorter(before).prepare()
+    except CycleError as circle:
+        names = list(dict.fromkeys(circle.args[1]))
+        titles = [
+            title for title, table in settings.exclusions.items() if len({*names} & {*table.appliances}) > 1
+        ]
+        raise ConfigError(
+            f"[exclusions] {', '.join(titles)}: each of {', '.join(names)} would go before itself, and none would ever run",
+            hint="name them in the same order in every group",
+        ) from None
 
 
 def dialects(settings: Settings) -> tuple[Dialect, ...]:

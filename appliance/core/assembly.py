@@ -11,10 +11,10 @@ from msgspec.structs import replace
 from appliance.core import rulebook, wiring
 from appliance.core.arbitration import Ladder
 from appliance.core.commands import Actuator
-from appliance.core.conditions import Doing, DoingUnknown, Node, Vocabulary, duration_ns
+from appliance.core.conditions import UNSAYABLE, Doing, DoingUnknown, Node, Vocabulary, duration_ns
 from appliance.core.guards import Guard
 from appliance.core.guards.exclusion import Exclusion
-from appliance.core.overrides import Ends
+from appliance.core.overrides import LONGEST_NS, Ends
 from appliance.core.profile import (
     MAX_ACTIONS,
     Appliance,
@@ -86,7 +86,7 @@ def assemble(
         guards=stood,
         fallback=fallback,
         instead=instead,
-        hold_ns=duration_ns(binding.hold or profile.hold, where=f"{where}, hold"),
+        hold_ns=_hold_ns(binding.hold or profile.hold, where),
         watts=profile.watts,
         ends=Ends(replace(vocabulary, actions=known), profile.ends),
         worded=channels.worded,
@@ -97,6 +97,13 @@ def assemble(
         ),
         watches=watches,
     )
+
+
+def _hold_ns(text: str, where: str) -> int:
+    span = duration_ns(text, where=f"{where}, hold")
+    if span > LONGEST_NS:
+        raise ProfileError(f"{where}, hold: {text!r} is longer than a day", hint='write "24 h" at most')
+    return span
 
 
 def _end(name: str, ends: Ends, where: str) -> Node:
@@ -122,6 +129,11 @@ def _ladder(profile: ProfileTable, where: str) -> Ladder:
             f"{where}: actions {profile.actions} and modes {profile.modes} must be two or more different words",
             hint=f"list 2 to {MAX_ACTIONS} actions, weakest first; a mode is no action",
         )
+    for name in (*profile.actions, *profile.modes):
+        if name in UNSAYABLE:
+            raise ProfileError(
+                f"{where}: the action or mode {name!r} is a word of the rules", hint="give it another name"
+            )
     for key in ("rest", "safe"):
         if getattr(profile, key) not in profile.actions:
             raise ProfileError(

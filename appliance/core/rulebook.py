@@ -3,6 +3,8 @@
 Never in here: what a rule does (rules), or the rest of a profile (assembly).
 """
 
+import re
+
 import msgspec
 
 from appliance.core.arbitration import Authority, Ladder, Proposal
@@ -21,6 +23,7 @@ from appliance.core.rules import Rule, Standing
 from appliance.errors import ProfileError
 
 _FARTHEST = (Standing.OFF, Standing.RECOMMEND, Standing.ACT)
+_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _STRONG = ("RULE", "EQUIPMENT", "LIFE_SAFETY")
 
 
@@ -33,12 +36,26 @@ def changed(rules: tuple[RuleTable, ...], binding: Binding, where: str) -> tuple
     """Return the profile's rules with what the home changes in them, or adds.
 
     Raises:
-        ProfileError: a change is none, or touches a stronger rule.
+        ProfileError: a change is none, touches a stronger rule, or lets one go further than the profile does.
     """
     tables = {rule.id: msgspec.to_builtins(rule) for rule in rules}
     if len(tables) != len(rules):
         raise ProfileError(f"{where}: two rules have the same id", hint="give each rule an id of its own")
+    for name in (*tables, *binding.rules):
+        if not _ID.fullmatch(name):
+            raise ProfileError(
+                f"{where}: {name[:64]!r} is no id of a rule",
+                hint="use letters, digits, _ and -, a letter first, 64 at most",
+                rule=name,
+            )
     for name, changes in binding.rules.items():
+        if "id" in changes:
+            raise ProfileError(
+                f"{where}: the rule {name!r} can't be given another id",
+                hint="remove it: the id is in the section's name",
+                rule=name,
+                key="id",
+            )
         known = tables.get(name)
         if known is not None and known["authority"] != "RULE":
             raise ProfileError(
@@ -71,6 +88,15 @@ def changed(rules: tuple[RuleTable, ...], binding: Binding, where: str) -> tuple
                 hint="write a profile of your own for a stronger one",
                 rule=name,
                 key="authority",
+            )
+    for before in rules:
+        new = next(table for table in changed if table.id == before.id)
+        if lower(before.standing, new.standing) is not new.standing:
+            raise ProfileError(
+                f"{where}: the rule {before.id!r} goes no further than {before.standing.value!r}, not to {new.standing.value!r}",
+                hint="remove it: a config may lower what a profile allows, never raise it",
+                rule=before.id,
+                key="standing",
             )
     return tuple(changed)
 

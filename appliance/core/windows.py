@@ -27,6 +27,8 @@ COARSE_BINS = 144
 EXACT = 2.0**96
 """Sums of means are whole numbers of this fraction of a unit: no bit of a mean above 1e-12 is lost, so a sum is the same in
 whatever order, and in whatever portions, it is built."""
+KEPT_NS = COARSE_BINS * COARSE_NS
+"""Longer spans there are none."""
 
 
 Said = TypeVar("Said")
@@ -321,3 +323,14 @@ class Window(msgspec.Struct, frozen=True, array_like=True, dict=True):
     def _held_until(self, width: int) -> int:
         """Return the last bin at whose start the newest value still stands."""
         return ((self.last_ns or 0) + self.max_age_ns) // width
+
+
+def steepest(span_ns: int) -> float:
+    """Return the greatest slope that there can be over a span, per minute, of values within a range of 1: by least squares
+    that of a leap through the whole range in the middle, which is half as steep again as a straight line.
+    """
+    width_ns = BIN_NS if span_ns <= FINE_NS else COARSE_NS
+    count = -(-span_ns // width_ns)
+    offsets = [place - (count - 1) / 2 for place in range(count)]
+    below = sum(offset * offset for offset in offsets)
+    return sum(offset for offset in offsets if offset > 0) / below * (60 * SECOND / width_ns)

@@ -9,12 +9,14 @@ from collections.abc import Mapping
 import msgspec
 
 from appliance.core.commands import LEASE_UNITS, Spelling, lease_value
-from appliance.core.conditions import RESERVED, duration_ns
+from appliance.core.conditions import RESERVED, UNSAYABLE, duration_ns, is_name
 from appliance.core.profile import MAX_CHANNELS, Binding, ChannelTable, ProfileTable, SpellingTable
 from appliance.core.quantities import quantity_of
 from appliance.core.readings import Channel
 from appliance.core.words import WORD_MAX_AGE_NS, WordChannel
 from appliance.errors import ProfileError
+
+ONE_WORD = "write one word that begins with a letter, as half_full"
 
 
 class Channels(msgspec.Struct, frozen=True):
@@ -44,6 +46,10 @@ def channels(profile: ProfileTable, where: str) -> Channels:
         here = f"{where}, channel {name}"
         if name in RESERVED:
             raise ProfileError(f"{here}: {name!r} is a word of the rules", hint="give it another name")
+        if not is_name(name):
+            raise ProfileError(f"{here}: rules can't name {name!r}", hint=ONE_WORD)
+        for word in table.words:
+            _sayable(word, here)
         if isinstance(table.words, dict):
             worded[name] = _worded(name, table, here)
             continue
@@ -64,6 +70,14 @@ def channels(profile: ProfileTable, where: str) -> Channels:
         max_age = None if table.max_age is None else duration_ns(table.max_age, where=f"{here}, max_age")
         measured[name] = Channel.of(name, quantity, max_age_ns=max_age)
     return Channels(measured, models, words, worded)
+
+
+def _sayable(word: str, where: str) -> None:
+    """Look whether a condition can ask for `word`. Raises ProfileError."""
+    if word in UNSAYABLE:
+        raise ProfileError(f"{where}: {word!r} is a word of the rules", hint="give it another name")
+    if not is_name(word):
+        raise ProfileError(f"{where}: rules can't say {word!r}", hint=ONE_WORD)
 
 
 def _worded(name: str, table: ChannelTable, where: str) -> WordChannel:

@@ -68,3 +68,21 @@ def test_a_wrong_rule_of_a_profile_is_shown_in_the_profile(tmp_path) -> None:
     line = broken.splitlines().index('id = "particles_high"') + 1
     assert told[0].startswith(f"mine.toml, line {line}, column 1: ")
     assert told[1].strip() == 'id = "particles_high"'
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [(("a", "b"), ("b", "a")), (("a", "b"), ("b", "c"), ("c", "a")), (("a", "b", "c"), ("c", "a"))],
+)
+def test_groups_that_rank_the_same_appliances_both_ways_are_refused(tmp_path, groups) -> None:
+    path = tmp_path / "home.toml"
+    text = "".join(
+        f'[appliances.{name}]\nprofile = "generic_switch"\ndevice = "zigbee2mqtt/{name}"\n' for name in "abc"
+    )
+    made = [f"[exclusions.g{place}]\nappliances = {list(group)}\n" for place, group in enumerate(groups)]
+    path.write_text(text + "".join(made), "utf-8")
+    told = refused(path)
+    assert "would go before itself" in told[0]
+    assert "same order" in told[-1]
+    path.write_text(text + "".join(made[:-1]), "utf-8")
+    assert len(appliances(load_settings(path, {}))) == 3

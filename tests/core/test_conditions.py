@@ -53,6 +53,15 @@ def test_and_or_not_follow_kleene(values) -> None:
         ("time is between 25:00 and 07:00", 17, "time of day"),
         ("pm2_5 > 3 $", 11, "not understood"),
         ("rising(pm2_5) > 3", 18, "missing"),
+        ("time is between 22:00 and 22:00", 27, "no time at all"),
+        ("pm2_5 > 20000", 9, "never passes"),
+        ("pm2_5 < 0", 9, "never passes"),
+        ("max(pm2_5, 5 min) > 20 mg/m³", 21, "never passes"),
+        ("rising(pm2_5) > 1000000000 per min", 17, "never reaches"),
+        ("falling(temperature) < -100 °C per min", 24, "never reaches"),
+        ("pm2_5 > 3 for " + "9" * 400 + " h", 15, "longer than a year"),
+        ("age(pm2_5) > 9000 h", 14, "longer than a year"),
+        ("mean(pm2_5, 30 h) > 3", 13, "windows keep 24 h"),
     ],
 )
 def test_a_wrong_condition_is_refused_with_a_caret_under_the_place(text, column, word) -> None:
@@ -120,6 +129,26 @@ def test_length_and_depth_are_bounded(text) -> None:
         parse(text, WORDS, where="x")
 
 
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("pm2_5 > 3 AND pm2_5 < 9", "words are lower case"),
+        ("Not pm2_5 > 3", "words are lower case"),
+        ("time is between 22:00 and 24:00", "midnight is 00:00"),
+    ],
+)
+def test_an_ordinary_slip_is_answered_with_what_to_write(text, remedy) -> None:
+    with pytest.raises(ProfileError) as caught:
+        parse(text, WORDS, where="x")
+    assert remedy in caught.value.hint
+
+
+def test_as_many_brackets_as_are_allowed_are_read_and_one_more_is_not() -> None:
+    parse("(" * 12 + "pm2_5 > 3" + ")" * 12, WORDS, where="x")
+    with pytest.raises(ProfileError, match="more than 12 brackets"):
+        parse("(" * 13 + "pm2_5 > 3" + ")" * 13, WORDS, where="x")
+
+
 def rule(when: str, extra: str = "") -> str:
     return PROFILE + f'[[rules]]\nid = "r"\nwhen = "{when}"\nat_least = "high"\nbecause = "so"\n{extra}'
 
@@ -184,6 +213,23 @@ def test_is_unknown_is_true_before_anything_was_heard() -> None:
         (rule("pm2_5 > 3") + rule("pm2_5 > 3")[len(PROFILE) :], "same id"),
         (PROFILE + '[guards.nothing]\nfor = "1 min"\n', "no guard"),
         (PROFILE + '[guards.minimum_on]\nfor = "1"\n', "no duration"),
+        (PROFILE + "[guards.minimum_on]\nfor = '" + "9" * 400 + " s'\n", "longer than a year"),
+        (PROFILE.replace('hold = "10 min"', 'hold = "25 h"'), "longer than a day"),
+        (PROFILE.replace('modes = ["auto"]', 'modes = ["unknown"]'), "'unknown' is a word of the rules"),
+        (PROFILE.replace('"high"]', '"high", "not"]'), "'not' is a word of the rules"),
+        (
+            PROFILE.replace("[fallback]", "[channels.tank]\nwords = { unknown = 1, full = 2 }\n[fallback]"),
+            "'unknown' is a word of the rules",
+        ),
+        (
+            PROFILE.replace(
+                "[fallback]", "[channels.tank]\nwords = { 'half full' = 1, full = 2 }\n[fallback]"
+            ),
+            "can't say 'half full'",
+        ),
+        (PROFILE.replace("[channels.co2]", "[channels.'my room']\nquantity = 'co2'"), "can't name 'my room'"),
+        (PROFILE.replace("[channels.co2]", "[channels.rising]\nquantity = 'co2'"), "a word of the rules"),
+        (PROFILE.replace("[channels.co2]", "[channels.And]\nquantity = 'co2'"), "can't name 'And'"),
         (PROFILE + "[guards.switches]\nper_hour = 0\n", "per_hour"),
         (
             PROFILE.replace('safe = "off"', 'safe = "high"') + '[guards.minimum_off]\nfor = "1 min"\n',
@@ -220,6 +266,27 @@ def test_a_rule_of_a_config_replaces_only_what_it_names() -> None:
     changed = appliance_of(rule("pm2_5 > 3"), rules={"r": {"when": "pm2_5 > 5"}}).rules[0]
     assert changed.when.threshold == 5.0  # type: ignore[attr-defined]
     assert changed.because == "so"
+
+
+def test_a_config_gives_no_rule_another_id() -> None:
+    with pytest.raises(ProfileError, match="another id") as caught:
+        appliance_of(rule("pm2_5 > 3"), rules={"r": {"id": "other"}})
+    assert (caught.value.rule, caught.value.key) == ("r", "id")
+
+
+@pytest.mark.parametrize("name", ["", "1st", "so bad", "a#1", "ä", "x" * 65, "r\n"])
+def test_an_id_of_a_rule_is_a_plain_name(name) -> None:
+    with pytest.raises(ProfileError, match="no id of a rule"):
+        appliance_of(PROFILE, rules={name: {"when": "pm2_5 > 5", "at_least": "low", "because": "x"}})
+
+
+def test_a_config_lowers_how_far_a_rule_goes_and_never_raises_it() -> None:
+    careful = rule("pm2_5 > 3", 'standing = "recommend"\n')
+    with pytest.raises(ProfileError, match="no further than 'recommend'") as caught:
+        appliance_of(careful, rules={"r": {"standing": "act"}})
+    assert (caught.value.rule, caught.value.key) == ("r", "standing")
+    assert "never raise" in caught.value.hint
+    assert appliance_of(careful, rules={"r": {"standing": "off"}}).rules[0].standing == "off"
 
 
 def test_a_misspelt_rule_of_a_config_is_refused_by_its_name() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 
 from appliance.core.clock import SECOND, Instant
 from appliance.core.features import Feature, FeatureSpec, extract
-from appliance.core.windows import BIN_NS, Window
+from appliance.core.windows import BIN_NS, Window, steepest
 from tests.core.plain import PlainWindow
 
 PUSHES = st.lists(st.tuples(st.integers(1, 700), st.integers(-500, 5000)), min_size=1, max_size=120)
@@ -182,3 +182,10 @@ def test_a_value_from_before_the_span_counts_while_it_stands() -> None:
     assert window.minimum(95 * SECOND, 60 * SECOND) == 50
     assert window.minimum(95 * SECOND, BIN_NS) == 80
     assert window.minimum(135 * SECOND, 60 * SECOND) == 80
+
+
+def test_no_slope_is_steeper_than_a_leap_through_the_range_in_the_middle() -> None:
+    window = Window.empty(600 * SECOND, 1.0)
+    for at in range(10):
+        window = window.push(0 if at < 5 else 100, at * BIN_NS)
+    assert window.slope(9 * BIN_NS, 300 * SECOND) == pytest.approx(100 * steepest(300 * SECOND))

@@ -2,10 +2,12 @@
 
 from appliance.core.conditions.nodes import Acknowledged, Doing, DoingUnknown, For, Node, Surroundings, Truth
 from appliance.core.conditions.parser import parse
-from appliance.core.conditions.vocabulary import RESERVED, Vocabulary, duration_ns
+from appliance.core.conditions.tokens import is_name
+from appliance.core.conditions.vocabulary import RESERVED, UNSAYABLE, Vocabulary, duration_ns
 
 __all__ = [
     "RESERVED",
+    "UNSAYABLE",
     "Acknowledged",
     "Doing",
     "DoingUnknown",
@@ -15,5 +17,6 @@ __all__ = [
     "Truth",
     "Vocabulary",
     "duration_ns",
+    "is_name",
     "parse",
 ]

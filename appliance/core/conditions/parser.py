@@ -39,8 +39,9 @@ from appliance.core.conditions.nodes import (
     Or,
 )
 from appliance.core.conditions.tokens import Tokens
-from appliance.core.conditions.vocabulary import DAYS, UNITS_OF_TIME, Vocabulary
+from appliance.core.conditions.vocabulary import DAYS, UNITS_OF_TIME, Vocabulary, nanoseconds
 from appliance.core.quantities import Quantity, convert
+from appliance.core.windows import KEPT_NS, steepest
 
 MAX_DEPTH = 12
 """Brackets and negations within each other."""
@@ -95,7 +96,8 @@ class _Parser(Tokens):
 
     def negation(self, *, negated: bool = False) -> Node:
         self.depth += 1
-        if self.depth > MAX_DEPTH:
+        # One is the condition itself, in no bracket yet.
+        if self.depth > MAX_DEPTH + 1:
             raise self.error(f"more than {MAX_DEPTH} brackets within each other", "split it into two rules")
         node = Not(self.negation(negated=True)) if self.accept("not") else self.primary()
         if self.peek() == "for":
@@ -144,14 +146,15 @@ class _Parser(Tokens):
         if word in ("mean", "min", "max") and self.accept("("):
             channel, quantity = self.measured()
             self.expect(",", f"say over which time: {word}({channel}, 10 min)")
-            span = self.duration()
+            span = self.kept()
             self.expect(")", "close the bracket")
-            return CompareWindow(channel, word, span, self.op(), self.threshold(quantity))
+            op = self.op()
+            return CompareWindow(channel, word, span, op, self.threshold(quantity, op))
         if word in ("rising", "falling") and self.accept("("):
             channel, quantity = self.measured()
             self.expect(")", "close the bracket")
             op = self.op()
-            value = self.threshold(quantity, slope=True)
+            value = self.threshold(quantity, op, slope=True)
             self.expect("per", f"say per what: {word}({channel}) > 1 per min")
             self.expect("min", f"say per what: {word}({channel}) > 1 per min")
             return CompareWindow(channel, word, SLOPE_SPAN_NS, op, value)
@@ -167,7 +170,7 @@ class _Parser(Tokens):
                 f'write "{word} is …": {", ".join(self.vocabulary.worded[word])}',
             )
         op = self.op()
-        return Compare(word, op, self.threshold(numeric))
+        return Compare(word, op, self.threshold(numeric, op))
 
     def word(self, channel: str) -> Node:
         kind, word, column = self.take()
@@ -192,7 +195,11 @@ class _Parser(Tokens):
         self.expect("between", "write: time is between 22:00 and 07:00")
         start = self.clock()
         self.expect("and", "write: time is between 22:00 and 07:00")
-        node = Between(start, self.clock())
+        _, _, column = self.tokens[self.position]
+        end = self.clock()
+        if start == end:
+            raise self.error("that is no time at all", "leave it out for the whole day", column)
+        node = Between(start, end)
         return Not(node) if negated else node
 
     def day(self) -> Node:
@@ -227,7 +234,8 @@ class _Parser(Tokens):
         kind, word, column = self.take()
         hours, _, minutes = word.partition(":")
         if kind != "clock" or int(hours) > 23 or int(minutes) > 59:
-            raise self.error("a time of day is missing here", "write hours and minutes, as 07:00", column)
+            remedy = "midnight is 00:00" if word == "24:00" else "write hours and minutes, as 07:00"
+            raise self.error("a time of day is missing here", remedy, column)
         return int(hours) * 60 + int(minutes)
 
     # ------------------------------------------------------------ parts
@@ -256,7 +264,7 @@ class _Parser(Tokens):
             raise self.error("a comparison is missing here", "write one of > >= < <=", column)
         return word
 
-    def threshold(self, quantity: Quantity, *, slope: bool = False) -> float:
+    def threshold(self, quantity: Quantity, op: str, *, slope: bool = False) -> float:
         kind, word, column = self.take()
         if kind != "number":
             raise self.error("a number is missing here", f"write a threshold in {quantity.unit}", column)
@@ -276,13 +284,28 @@ class _Parser(Tokens):
                     at,
                 )
             value = converted
-        if not slope and not quantity.low <= value <= quantity.high:
+        low, high, per = quantity.low, quantity.high, ""
+        if slope:
+            high = (quantity.high - quantity.low) * steepest(SLOPE_SPAN_NS)
+            low, per = -high, " per min"
+        beyond = (op == ">" and value == high) or (op == "<" and value == low)
+        if beyond or not low <= value <= high:
             raise self.error(
-                f"{quantity.name} never reaches {value:g}",
-                f"it lies between {quantity.low:g} and {quantity.high:g} {quantity.unit}",
+                f"{quantity.name} never {'passes' if beyond else 'reaches'} {value:g}{per}",
+                f"it lies between {low:g} and {high:g} {quantity.unit}{per}",
                 column,
             )
         return value
+
+    def kept(self) -> int:
+        """Return a duration over which there are statistics."""
+        _, _, column = self.tokens[self.position]
+        span = self.duration()
+        if span > KEPT_NS:
+            raise self.error(
+                f"windows keep {KEPT_NS // UNITS_OF_TIME['h']} h", "ask over a shorter time", column
+            )
+        return span
 
     def duration(self) -> int:
         kind, word, column = self.take()
@@ -293,4 +316,7 @@ class _Parser(Tokens):
         unit_kind, unit, at = self.take()
         if unit_kind != "name" or unit not in UNITS_OF_TIME:
             raise self.error("the unit of time is missing", f"write {word} s, {word} min or {word} h", at)
-        return round(float(word) * UNITS_OF_TIME[unit])
+        span = nanoseconds(word, unit)
+        if span is None:
+            raise self.error("that is longer than a year", "write a shorter time, as 2 h", column)
+        return span

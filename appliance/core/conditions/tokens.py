@@ -14,6 +14,15 @@ _TOKEN = re.compile(
     r"\s*(?:(?P<clock>\d{1,2}:\d{2})|(?P<number>-?\d+(?:\.\d+)?)|(?P<name>[A-Za-zµμ°%Ω][\w/³²°%Ω·.-]*)|(?P<sign>>=|<=|>|<|\(|\)|,))"
 )
 
+_JOINTS = frozenset({"and", "or", "not", "is", "for"})
+"""Words that join the others; nothing else is called so, in capitals either."""
+
+
+def is_name(text: str) -> bool:
+    """Return whether a condition can name `text`: it is one piece, and joins no others."""
+    match = _TOKEN.fullmatch(text)
+    return match is not None and match["name"] == text and text.lower() not in _JOINTS
+
 
 class Tokens:
     """The words, numbers and signs of one condition, and how far they are read.
@@ -40,6 +49,12 @@ class Tokens:
                     f"{text[start]!r} is not understood", "use names, numbers, > >= < <= and brackets", start
                 )
             kind = match.lastgroup or ""
+            if kind == "name" and match[kind].lower() in _JOINTS and match[kind] not in _JOINTS:
+                raise self.error(
+                    f"{match[kind]!r} is not understood",
+                    f"words are lower case: {match[kind].lower()}",
+                    match.start(kind),
+                )
             self.tokens.append((kind, match[kind], match.start(kind)))
             at = match.end()
         self.tokens.append(("end", "", len(text.rstrip())))
