@@ -103,7 +103,9 @@ def remember(config: Path) -> int:
     now = clock()
     home = Home(appliances(loaded), {}, ZoneInfo("UTC"))
     span_s = min(SPAN_S, now.boottime_ns // SECOND)
-    state = rehear(home.at_start({}, now), home.routes, _heard(home.appliances, now, span_s))
+    state = rehear(
+        home.at_start({}, now), home.routes, home.word_routes, _heard(home.appliances, now, span_s)
+    )
     folder = loaded.folder / "state"
     folder.mkdir(mode=0o700)
     store = Store(folder, clock, Limits())
