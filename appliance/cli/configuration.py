@@ -23,8 +23,8 @@ def config_option(function: click.decorators.FC) -> click.decorators.FC:
     )(function)
 
 
-def load(path: Path | None) -> Loaded:
-    """Return the settings of `path`, or of the first default place that has a file.
+def load(path: Path | None, option: str = "--config") -> Loaded:
+    """Return the settings of `path`, which `option` gave, or of the first default place that has a file.
 
     Raises:
         ConfigError: there is no file, or it is wrong.
@@ -32,7 +32,7 @@ def load(path: Path | None) -> Loaded:
     found = path or next((place for place in PLACES if place.exists()), None)
     if found is None:
         raise ConfigError(
-            f"there is no config: neither --config nor {' nor '.join(map(str, PLACES))}",
+            f"there is no config: neither {option} nor {' nor '.join(map(str, PLACES))}",
             hint="copy examples/purifier.toml to appliance.toml and change it, or run: appliance demo",
         )
     return load_settings(found)

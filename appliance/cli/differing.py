@@ -57,7 +57,7 @@ def diff(
     """Show what the config NEW would have decided otherwise over the last fortnight: when, for how long, and why."""
     if recording is not None and table is not None:
         raise click.UsageError("give one of --recording and --csv")
-    present, changed = load(against), load(path)
+    present, changed = load(against, "--against"), load(path)
     old, new = _specs(present), _specs(changed)
     source = _Source(present, recording, table, start)
     if recording is None and table is None:
