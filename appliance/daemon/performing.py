@@ -6,6 +6,7 @@ Never in here: deciding whether an effect should happen. What fails here is coun
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from functools import partial
 
 import msgspec
 
@@ -132,7 +133,7 @@ class Performer:
         """Keep that another config is in force from here on, with the whole state of now."""
         self.reporters = controller.home.speakers
         self._store.mark("config", "changed", at)
-        self._store.checkpoint(checkpoint.pack(controller.home, controller.state), at)
+        self._store.checkpoint(partial(checkpoint.pack, controller.home, controller.state), at)
 
     def perform(self, effect: Effect, now: Instant) -> None:
         """Carry out one effect."""

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -117,7 +118,7 @@ async def run(
             home.speakers,
         )
         performer.observers.extend(observers)
-        store.checkpoint(checkpoint.pack(home, state), now)
+        store.checkpoint(partial(checkpoint.pack, home, state), now)
         people = People(
             lambda: controller.home.appliances,
             lambda name: surroundings(controller.home, controller.state, name, clock()),
@@ -173,7 +174,7 @@ async def run(
             pass
         except* ApplianceError as failed:
             raise failed.exceptions[0] from None
-        store.snapshot(pack(control.controller.state), clock())
+        store.snapshot(partial(pack, control.controller.state), clock())
     finally:
         store.close()
         if broker is not None:
@@ -210,11 +211,13 @@ async def _look_around(
         since += LOOK_AROUND_S
         if since >= SNAPSHOT_S:
             since = 0.0
-            store.snapshot(pack(control.controller.state), clock())
+            store.snapshot(partial(pack, control.controller.state), clock())
         kept += LOOK_AROUND_S
         if kept >= CHECKPOINT_S:
             kept = 0.0
-            store.checkpoint(checkpoint.pack(control.controller.home, control.controller.state), clock())
+            store.checkpoint(
+                partial(checkpoint.pack, control.controller.home, control.controller.state), clock()
+            )
 
 
 async def _serve(

@@ -5,6 +5,7 @@ Only the network and the event loop are missing; the home's clock is the one clo
 
 import threading
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from appliance.adapters.store import Store
@@ -87,7 +88,7 @@ class Past:
                 self._turn([PersonSpoke("purifier", action, "page", for_s * SECOND)])
             self._until((day + 1) * DAY_S)
             self._flush()
-        self.store.snapshot(pack(self.control.controller.state), self.now())
+        self.store.snapshot(partial(pack, self.control.controller.state), self.now())
         self._flush()
         self.store.close()
 
@@ -124,7 +125,7 @@ class Past:
 
     def _checkpoint(self) -> None:
         controller = self.control.controller
-        self.store.checkpoint(checkpoint.pack(controller.home, controller.state), self.now())
+        self.store.checkpoint(partial(checkpoint.pack, controller.home, controller.state), self.now())
 
     def _flush(self) -> None:
         for ask in (self.store.confirm, self.store.flush):

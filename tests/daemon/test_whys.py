@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -55,7 +56,7 @@ class Running:
         controller = Controller(home, home.at_start({}, START))
         self.control = Control(controller, self.intake, performer, self.clock, hearing)
         self.whys = Whys(self.control, self.store, Past(folder))
-        self.store.checkpoint(checkpoint.pack(home, controller.state), START)
+        self.store.checkpoint(partial(checkpoint.pack, home, controller.state), START)
         self.control.turn([LinkChanged(True)], START)
 
     def say(self, at: float, dust: float) -> None:

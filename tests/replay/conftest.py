@@ -3,6 +3,7 @@
 import json
 import threading
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -157,7 +158,7 @@ class Lived:
             None,
             Hearing("appliance", People(deciders.appliances)),
         )
-        self.store.checkpoint(checkpoint.pack(deciders, state), now)
+        self.store.checkpoint(partial(checkpoint.pack, deciders, state), now)
         self.link(up=True)
 
     def _publish(self, topic: str, payload: bytes) -> bool:
@@ -214,7 +215,7 @@ class Lived:
 
     def checkpoint(self) -> None:
         controller = self.control.controller
-        self.store.checkpoint(checkpoint.pack(controller.home, controller.state), self.now())
+        self.store.checkpoint(partial(checkpoint.pack, controller.home, controller.state), self.now())
 
     def flush(self) -> None:
         for ask in (self.store.confirm, self.store.flush):
@@ -224,7 +225,7 @@ class Lived:
 
     def stop(self) -> None:
         if self.control is not None:
-            self.store.snapshot(pack(self.control.controller.state), self.now())
+            self.store.snapshot(partial(pack, self.control.controller.state), self.now())
             self.flush()
             self.store.close()
             self.control = None

@@ -40,6 +40,10 @@ FOLLOWS = 8
 its cache; it is of the same message as the row before."""
 
 
+Pack = Callable[[], bytes]
+"""Returns a blob, the same one whenever it is called; called in the writer's thread, so that nobody else waits for the packing."""
+
+
 class Kind(IntEnum):
     """What a row tells."""
 
@@ -71,7 +75,7 @@ class Senses(msgspec.Struct, frozen=True):
     One that `stays` is a checkpoint, from which a replay can begin; any other takes the place of the one before.
     """
 
-    blob: bytes
+    pack: Pack
     at: Instant
     stays: bool = False
 
@@ -160,7 +164,7 @@ class Journal(File):
                     entry.at.boottime_ns,
                     entry.at.wall_ns,
                     first + before,
-                    entry.blob,
+                    entry.pack(),
                 ),
             )
         if head is not None and head.id and head != self._known:

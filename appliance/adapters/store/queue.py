@@ -18,6 +18,7 @@ from appliance.adapters.store.journal import (
     RETAINED,
     Entry,
     Kind,
+    Pack,
     Senses,
     storable,
 )
@@ -146,18 +147,18 @@ class Queue:
         with self.lock:
             self._append(Entry(Kind.TICK, "", "tick", None, at, 1, 0, None, 0))
 
-    def snapshot(self, blob: bytes, at: Instant) -> None:
-        """Keep `blob`, from which windows are rebuilt after a restart, in place of the one before.
+    def snapshot(self, pack: Pack, at: Instant) -> None:
+        """Keep what `pack` returns, from which windows are rebuilt after a restart, in place of the one before.
 
         It must hold what everything handed in before this call led to, and nothing that is handed in later.
         """
         with self.lock:
-            self._append(Senses(blob, at))
+            self._append(Senses(pack, at))
 
-    def checkpoint(self, blob: bytes, at: Instant) -> None:
-        """Keep `blob`, the whole state as of everything handed in before this call, for a replay to begin from."""
+    def checkpoint(self, pack: Pack, at: Instant) -> None:
+        """Keep what `pack` returns, the whole state as of everything handed in before this call, for a replay to begin from."""
         with self.lock:
-            self._append(Senses(blob, at, stays=True))
+            self._append(Senses(pack, at, stays=True))
 
     def ring(self) -> list[Kept]:
         """Return the newest decisions, oldest first, committed or not."""

@@ -1,5 +1,6 @@
 """What can be asked of the history: the right rows, in the right bins, within a second."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -185,9 +186,9 @@ def test_a_snapshot_and_what_came_after_it_lack_nothing_and_repeat_nothing(
     assert store.queries.snapshot() is None
     for second in range(10):
         hear(store, instant(second), second)
-    store.snapshot(b"an older one", instant(9))
+    store.snapshot(lambda: b"an older one", instant(9))
     hear(store, instant(10), 10)
-    store.snapshot(b"up to 10", instant(10.5))
+    store.snapshot(lambda: b"up to 10", instant(10.5))
     for second in range(11, 15):  # handed in before the snapshot is written, and yet not in it
         hear(store, instant(second), second)
     assert keeper.flush(store) is None
@@ -209,7 +210,7 @@ def test_senses_come_back_from_a_snapshot_and_the_rows_after_it(tmp_path: Path, 
         house.say(second, "air", pm25=20 + second % 13)
         hear(store, house.start.plus(second * SECOND), 20 + second % 13)
         if second == 603:
-            store.snapshot(pack(house.controller.state), house.start.plus(second * SECOND))
+            store.snapshot(partial(pack, house.controller.state), house.start.plus(second * SECOND))
     assert keeper.flush(store) is None
     blob, _, first = store.queries.snapshot()
     later = [
