@@ -130,7 +130,7 @@ def test_a_word_of_a_person_contradicts_the_side_that_would_have_done_otherwise(
     lived.stop()
     (tmp_path / "wise.toml").write_text(
         QUICK.replace("pm2_5 > 10", "pm2_5 > 0")
-        .replace("pm2_5 < 7", "pm2_5 < 0")
+        .replace("pm2_5 < 7", "pm2_5 < 0.1")
         .replace("co2 > 900", "co2 > 9000"),
         "utf-8",
     )
