@@ -89,13 +89,13 @@ def changed(rules: tuple[RuleTable, ...], binding: Binding, where: str) -> tuple
                 rule=name,
                 key="authority",
             )
-    for before in rules:
-        new = next(table for table in changed if table.id == before.id)
-        if lower(before.standing, new.standing) is not new.standing:
+    for profiled, new in zip(rules, changed, strict=False):
+        if lower(profiled.standing, new.standing) is not new.standing:
             raise ProfileError(
-                f"{where}: the rule {before.id!r} goes no further than {before.standing.value!r}, not to {new.standing.value!r}",
+                f"{where}: the rule {new.id!r} goes no further than {profiled.standing.value!r}, "
+                f"not to {new.standing.value!r}",
                 hint="remove it: a config may lower what a profile allows, never raise it",
-                rule=before.id,
+                rule=new.id,
                 key="standing",
             )
     return tuple(changed)

@@ -64,7 +64,7 @@ class Examination:
         agrees = self._decision(model) == decided.action and (real is None or real(snapshot, decided))
         return Witness(
             moment.text(),
-            "state" if agrees else "abstract",
+            "state" if agrees and moment.steady() else "abstract",
             decided.action if agrees else self._decision(model),
             decided.source if agrees else None,
         )

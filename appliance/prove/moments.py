@@ -99,6 +99,21 @@ class Moment:
             return self.spec.ladder.actions[self.index("person")]
         return self.spec.ladder.modes[0] if self.flag("person chose a mode") else None
 
+    def steady(self) -> bool:
+        """Return whether every mean, extreme and rate that is known is what readings that stand still would give."""
+        for key, value in self.values.items():
+            if key[0] != "known" or len(key) != 4 or not value:
+                continue
+            _, channel, statistic, _ = key
+            number = float(self.values["value", *key[1:]])
+            level = 0.0 if statistic == "slope" else self.reading(channel)
+            near = 0.0 if statistic == "slope" else self.spec.channels[channel].quantity.resolution
+            if not self.flag("known", channel) or isinstance(level, str | None):
+                return False
+            if abs(number - level) > near:
+                return False
+        return True
+
     def text(self) -> str:
         """Return this in words: readings, time, what it does, a person's word, what is held or has lasted."""
         told = [self._told(channel) for channel in self.channels()]

@@ -42,7 +42,8 @@ class Witness(msgspec.Struct, frozen=True):
 
     `kind` is "readings" where messages alone lead there (`scenario` holds them, and the controller was seen to decide so),
     "state" where it takes a person's word, a running timer or the like (the real rules and arbitration were seen to decide
-    so), "abstract" where no readings are known to give it: means, rates or timers that were varied apart from each other.
+    so), "abstract" where no readings are known to give it: means, rates or timers that were varied apart from each other, and
+    every mean or rate that readings which stand still would not give, since nobody lived through them.
     """
 
     text: str

@@ -51,6 +51,10 @@ def as_scenario(
     for name in words:
         states = {name: "value"}
         lines += ["", f"[plain.{name}]", f'topic = "sensors/{name}"', f"states = {_value(states)}"]
+    if str(table.get("device", "")).startswith("plain/"):
+        lines += ["", f"[plain.{_free({*channels, *words})}]", f"command_topic = {_value('{device}/set')}"]
+        # Which properties a command has is the profile's; a message that names none can always be said.
+        lines.append(f"command_payload = {_value('told')}")
     lines += ["", f"[appliances.{spec.id}]"]
     lines += [f"{key} = {_value(value)}" for key, value in table.items() if key != "channels"]
     lines.append(f"channels = {_value({**channels, **words})}")
@@ -62,6 +66,13 @@ def as_scenario(
     never = {"until": "+1 min", "action": list(scenario.never)}
     lines += ["", "[[steps]]", f'at = "+{last - 1} min"', f"never = {_value(never)}"]
     return "\n".join(lines) + "\n"
+
+
+def _free(taken: set[str]) -> str:
+    name = "commands"
+    while name in taken:
+        name += "_"
+    return name
 
 
 def _steps(phase: Phase, before: Phase | None, spec: Appliance) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any
 import z3
 
 from appliance.core.profile import LEARNED_MAX_AGE_NS, Appliance
+from appliance.core.windows import steepest
 from appliance.prove.bits import Bit, any_of
 
 SLOPES = frozenset({"rising", "falling"})
@@ -98,15 +99,18 @@ class Scene:
         key = ("value", channel, name, str(span_ns))
         if key not in self.variables:
             value = self._variable(z3.Real, key)
+            # Bins count in whole steps, so a statistic may lie one step outside of what was read.
+            quantity = self.spec.channels[channel].quantity
+            step = Fraction(quantity.resolution)
+            low, high = Fraction(quantity.low) - step, Fraction(quantity.high) + step
+            if name == "slope":
+                high = (high - low) * Fraction(steepest(span_ns))
+                low = -high
+            self.facts += [
+                value >= z3.Q(low.numerator, low.denominator),
+                value <= z3.Q(high.numerator, high.denominator),
+            ]
             if name != "slope":
-                # Bins count in whole steps, so a statistic may lie one step outside of what was read.
-                quantity = self.spec.channels[channel].quantity
-                step = Fraction(quantity.resolution)
-                low, high = Fraction(quantity.low) - step, Fraction(quantity.high) + step
-                self.facts += [
-                    value >= z3.Q(low.numerator, low.denominator),
-                    value <= z3.Q(high.numerator, high.denominator),
-                ]
                 self._in_order(channel, span_ns, name, step)
         return known, self.variables[key]
 

@@ -44,7 +44,7 @@ def pairs(situation: Situation, of: Mapping[Key, Value | None]) -> list[tuple[An
 
 def _plausible(spec: Appliance, key: Key) -> float:
     channel = spec.channels.get(key[1])
-    return 0.0 if channel is None or key[0] != "value" else channel.quantity.low
+    return 0.0 if channel is None or key[0] != "value" or "slope" in key[2:] else channel.quantity.low
 
 
 class _Reader:

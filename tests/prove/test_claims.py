@@ -121,6 +121,24 @@ def test_what_only_means_give_apart_from_readings_is_abstract() -> None:
     assert "mean of pm2_5 over 10 min" in found.witness.text
 
 
+@pytest.mark.parametrize("when", ["rising(pm2_5) > 5 per min", "mean(pm2_5, 10 min) > 35 and pm2_5 < 20"])
+def test_a_mean_or_rate_that_nobody_lived_through_is_abstract(when) -> None:
+    found = answers(rule("smoky", when, 'at_least = "high"'), AIRING)
+    assert of(found, "contradict", "smoky and airing").witness.kind == "abstract"
+    found = answers(rule("smoky", "mean(pm2_5, 10 min) > 35 and pm2_5 > 20", 'at_least = "high"'), AIRING)
+    assert of(found, "contradict", "smoky and airing").witness.kind == "state"
+
+
+def test_no_rate_is_steeper_than_the_range_allows() -> None:
+    spec = appliance_of(PROFILE + rule("leap", "rising(pm2_5) > 6000 per min", 'at_least = "high"'))
+    found = list(examine(spec, None, deadline=time.monotonic() + 60).answers)
+    assert of(found, "never matters", "leap") is None
+    leap = spec.rules[0]
+    steeper = replace(leap, when=replace(leap.when, threshold=7000.0))
+    found = list(examine(replace(spec, rules=(steeper,)), None, deadline=time.monotonic() + 60).answers)
+    assert "never be true" in of(found, "never matters", "leap").text
+
+
 def test_rules_that_never_matter_are_named_with_the_reason() -> None:
     found = answers(
         DUSTY,

@@ -112,6 +112,14 @@ def test_a_scenario_of_a_config_keeps_what_the_home_changed(tmp_path) -> None:
     assert len(play(place)) == 1
 
 
+def test_a_scenario_of_a_device_that_speaks_no_dialect_is_played_too(tmp_path) -> None:
+    profile = tmp_path / "hood.toml"
+    profile.write_text(PROFILE.replace("[commands.zigbee2mqtt]", "[commands.plain]"), "utf-8")
+    assert run(str(profile), "--scenarios", str(tmp_path / "scenarios")).exit_code == 1
+    (wrong,) = play(tmp_path / "scenarios" / "hood_open_window")
+    assert "must not be, and is: action high" in wrong
+
+
 KINDS = """
 [[invariants]]
 id = "person"
