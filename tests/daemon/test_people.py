@@ -131,8 +131,8 @@ def test_a_retained_word_is_no_word(home: Home) -> None:
     """It would be said again at every start of the daemon, and at every return of the link."""
     home.say("set", "high", "-r")  # live, it counts once
     home.commanded("9")
-    home.say("set", "auto-control")
-    until_sync(lambda: home.view()["override"] is None)
+    # By HTTP, which answers once it is committed: a word over MQTT may be lost with a kill right behind it.
+    assert home.daemon.ask("/v1/appliances/fan/override", "DELETE")["recorded"] is True
     home.daemon.kill()
     home.daemon.start()
     in_control(home.daemon, home.fan)
