@@ -46,6 +46,10 @@ class _Lazy(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
+        if cmd_name == "run":
+            from appliance.cli.frugal import start_lean
+
+            start_lean()
         module = import_module(f"appliance.cli.{COMMANDS[cmd_name]}")
         return cast("click.Command", getattr(module, cmd_name.replace("-", "_")))
 

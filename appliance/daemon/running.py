@@ -5,6 +5,7 @@ Never in here: deciding, or anything that one of the rooms can do alone.
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from appliance.adapters.clock import SystemClock
@@ -20,6 +22,7 @@ from appliance.adapters.mqtt import Address, ChildBroker, Link, Tls, embedded
 from appliance.adapters.store import BATCH_S, Limits, Store, lock
 from appliance.adapters.systemd import Systemd
 from appliance.config import Loaded, Settings, appliances, dialects, sayable
+from appliance.config.tables import HttpTable
 from appliance.core.clock import Instant
 from appliance.core.controller import Controller
 from appliance.core.events import Decision
@@ -42,6 +45,9 @@ from appliance.daemon.telling import Telling
 from appliance.daemon.views import Views
 from appliance.errors import ApplianceError, BrokerError, ConfigError, StoreError
 from appliance.replay import checkpoint
+
+if TYPE_CHECKING:
+    from appliance.adapters.http.server import Server
 
 log = logging.getLogger(__name__)
 
@@ -229,21 +235,18 @@ async def _serve(
     on_url: Callable[[str, str], None] | None,
 ) -> None:
     """Serve the page, once control is up: the web stack is a third of the start, and nobody decides with it."""
-    for _ in range(50):
+    for _ in range(100):
         if control.connected and control.intake.messages:
             break
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.05)
     systemd.ready()
     if not settings.http.enabled:
+        _settle()
         return
-    from appliance.adapters.http.app import create_app  # noqa: PLC0415
-    from appliance.adapters.http.server import serve  # noqa: PLC0415
-
     token = identity.token(folder)
-    names = (*settings.http.allowed_hosts, settings.http.host)
-    server = serve(
-        create_app(views, token=token, allowed_hosts=names), settings.http.host, settings.http.port
-    )
+    # Control goes on deciding meanwhile.
+    server = await asyncio.to_thread(_listen, settings.http, views, token)
+    _settle()
     try:
         (folder / "url").write_text(server.url + "\n", encoding="ascii")
     except OSError as broken:
@@ -253,6 +256,21 @@ async def _serve(
     if on_url is not None:
         on_url(server.url, token)
     await server.run()
+
+
+def _listen(http: HttpTable, views: Views, token: str) -> "Server":
+    """*thread*: import the web stack, and return a server that listens."""
+    from appliance.adapters.http.app import create_app  # noqa: PLC0415
+    from appliance.adapters.http.server import serve  # noqa: PLC0415
+
+    app = create_app(views, token=token, allowed_hosts=(*http.allowed_hosts, http.host))
+    return serve(app, http.host, http.port)
+
+
+def _settle() -> None:
+    """Let garbage be looked for from here on, and never again among what is there now: modules, classes, the home."""
+    gc.freeze()
+    gc.enable()
 
 
 def _broker(loaded: Loaded) -> ChildBroker | None:

@@ -3,6 +3,7 @@
 Never in here: measuring.
 """
 
+import compileall
 import http.client
 import json
 import os
@@ -111,6 +112,8 @@ class Daemon(System):
 
         from appliance.errors import ApplianceError
 
+        # As pip leaves it: else each start would compile every module, where the environment forbids to keep what is compiled.
+        compileall.compile_dir(ROOT / "appliance", quiet=1)
         config = folder / "config.toml"
         config.write_text(household.daemon_config(port, devices, folder), encoding="utf-8")
         try:
