@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 from appliance.adapters.store.recall import Recall
-from appliance.core.controller import Home
 from appliance.core.events import Decision
 from appliance.core.explain.what_if import Then
+from appliance.core.home import Home
 from appliance.errors import StoreError
 from appliance.replay.rebuilding import rebuild
 

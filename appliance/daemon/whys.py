@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from appliance.adapters.http.port import DecisionView, WhyNotView, WhyView
 from appliance.adapters.store import Kept, Store
 from appliance.core.clock import SECOND
-from appliance.core.controller import Home
 from appliance.core.events import Decision
 from appliance.core.explain import inputs, lines, sentence
 from appliance.core.explain.flip import Flips, flips
@@ -20,6 +19,7 @@ from appliance.core.explain.moment import decision_number, moment_ns
 from appliance.core.explain.recorded import Recorded, recorded
 from appliance.core.explain.what_if import Live, Past, Question, Then, surroundings
 from appliance.core.explain.why_not import why_not
+from appliance.core.home import Home
 from appliance.core.snapshot import Snapshot
 from appliance.daemon.control import Control
 

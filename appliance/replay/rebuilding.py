@@ -8,9 +8,10 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from appliance.core.controller import Controller, Home, unsettled
+from appliance.core.controller import Controller, unsettled
 from appliance.core.events import Decision, Record
 from appliance.core.explain.what_if import Then
+from appliance.core.home import Home
 from appliance.replay import checkpoint
 from appliance.replay.checking import said
 from appliance.replay.driving import History, Moment, Opening

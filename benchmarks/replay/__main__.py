@@ -21,9 +21,10 @@ from living import Past
 from appliance.adapters.store.recall import Recall
 from appliance.cli.histories import home_of
 from appliance.config import load_settings
-from appliance.core.controller import Controller, Home
+from appliance.core.controller import Controller
 from appliance.core.explain.flip import flips
 from appliance.core.explain.what_if import Past as Question, Then
+from appliance.core.home import Home
 from appliance.daemon.past import Past as Rebuilding
 from appliance.replay import Moment, Opening, checkpoint
 from appliance.replay.checking import check

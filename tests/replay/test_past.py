@@ -9,10 +9,11 @@ from msgspec.structs import replace
 from appliance.adapters.store.recall import Recall
 from appliance.cli.histories import home_of
 from appliance.config import load_settings
-from appliance.core.controller import Controller, Home
+from appliance.core.controller import Controller
 from appliance.core.events import Decision, Event, LinkChanged, ReadingArrived
 from appliance.core.explain.flip import Change, Flips, flips
 from appliance.core.explain.what_if import Past as Question, Then
+from appliance.core.home import Home
 from appliance.core.readings import Quality
 from appliance.daemon.past import Past
 from appliance.replay import Moment, Opening, checkpoint
