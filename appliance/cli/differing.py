@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from appliance.cli.configuration import PLACES, load
-from appliance.cli.histories import home_of, span, span_options, stored, written, zone
+from appliance.cli.histories import home_of, length, span, span_options, stored, written, zone
 from appliance.cli.replaying import FILE, gap_json
 from appliance.config import Loaded, appliances
 from appliance.core.clock import SECOND, Instant
@@ -148,7 +148,7 @@ def _show(
         for name in names:
             console.print(f"{escape(name)} is in the {side} config alone: not compared")
     for gap in difference.gaps:
-        console.print(f"gap of {_length(gap.seconds)} from {_time(gap.since, where)}: {gap.why}")
+        console.print(f"gap of {length(gap.seconds)} from {_time(gap.since, where)}: {gap.why}")
     for name, course in difference.courses.items():
         table = Table(title=escape(new[name].title), title_justify="left")
         table.add_column("")
@@ -162,13 +162,13 @@ def _show(
             console.print("Nothing would have been decided otherwise.")
             continue
         console.print(
-            f"They part {len(differing)} times, for {_length(sum(piece.seconds for piece in differing))} in all:"
+            f"They part {len(differing)} times, for {length(sum(piece.seconds for piece in differing))} in all:"
         )
         table = Table("when", "for", "old", "new", show_lines=True)
         for piece in differing if everything else differing[:MAX_ROWS]:
             table.add_row(
                 _time(piece.since, where),
-                _length(piece.seconds),
+                length(piece.seconds),
                 *(escape(text) for text in _whys(piece, where)),
             )
         console.print(table)
@@ -215,7 +215,7 @@ def _energy(total: Total) -> str:
     if total.unmetered and not total.energy_wh:
         return "no watts known"
     return f"{total.energy_wh / 1000:.2f}" + (
-        f" + {_length(total.unmetered)} of unknown" if total.unmetered else ""
+        f" + {length(total.unmetered)} of unknown" if total.unmetered else ""
     )
 
 
@@ -285,9 +285,3 @@ def _piece_json(piece: Piece) -> dict[str, Any]:
 
 def _time(at: Instant, where: tzinfo) -> str:
     return f"{at.local(where):%a %Y-%m-%d %H:%M}"
-
-
-def _length(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -110,3 +110,10 @@ def _lines(path: Path) -> Iterator[str]:
             yield from file
     except UnicodeDecodeError as broken:
         raise click.UsageError(f"{path}: no UTF-8 text: {broken.reason}") from None
+
+
+def length(seconds: float) -> str:
+    """Return a length of time as people say it: "90 s", "12 min", "3.5 h"."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from appliance.cli.configuration import config_option, load
-from appliance.cli.histories import home_of, span, span_options, stored, written
+from appliance.cli.histories import home_of, length, span, span_options, stored, written
 from appliance.config import Loaded
 from appliance.core.clock import SECOND, Instant
 from appliance.core.controller import Controller
@@ -152,7 +152,7 @@ def _tell(report: Report, readings: int, home: Home) -> None:
         why = f" ({stretch.skipped})" if stretch.skipped else ""
         click.echo(f"{_time(stretch.since, home)} to {_time(stretch.until, home)}: {verdict}{why}")
     for gap in report.gaps:
-        click.echo(f"gap of {_length(gap.seconds)} from {_time(gap.since, home)}: {gap.why}")
+        click.echo(f"gap of {length(gap.seconds)} from {_time(gap.since, home)}: {gap.why}")
     if report.uncovered:
         click.echo(f"{report.uncovered} decisions lie in gaps: what they rested on was not written")
     if not report.compared:
@@ -227,12 +227,6 @@ def _object(decision: Decision) -> dict[str, object]:
 
 def _time(at: Instant, home: Home) -> str:
     return f"{at.local(home.zone):%Y-%m-%d %H:%M:%S}"
-
-
-def _length(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _line(decision: Decision, origin: Instant | None, home: Home, *, as_json: bool) -> str:

@@ -25,7 +25,7 @@ def refuse(loaded: Loaded, home: Home) -> None:
     Raises:
         ConfigError: a claim is broken; with the readings that break it.
     """
-    if importlib.util.find_spec("z3") is None:
+    if not _installed():
         return
     known, print_ = state_folder(loaded) / "proved", fingerprint(loaded)
     if _read(known) == print_:
@@ -38,7 +38,11 @@ def refuse(loaded: Loaded, home: Home) -> None:
 
 
 def prove_claims(specs: Iterable[Appliance]) -> None:
-    """Prove the claims of `specs`. Raises ConfigError as `refuse`; a solver that fails is said, and refuses nothing."""
+    """Prove the claims of `specs`, where the solver is installed. Raises ConfigError as `refuse`; a solver that fails is said, and
+    refuses nothing.
+    """
+    if not _installed():
+        return
     from appliance.prove import Asked, insist
 
     try:
@@ -53,6 +57,11 @@ def fingerprint(loaded: Loaded) -> str:
     """Return a digest of all that the rules come from: settings, profiles, and this version."""
     said = [__version__, loaded.settings.model_dump_json(), *profile_texts(loaded)]
     return hashlib.sha256("\0".join(said).encode()).hexdigest()
+
+
+def _installed() -> bool:
+    # Asked without importing the room of proofs: a start must not carry it.
+    return importlib.util.find_spec("z3") is not None
 
 
 def _read(file: Path) -> str | None:

@@ -38,8 +38,6 @@ from appliance.core.trust import judge
 from appliance.core.windows import BIN_NS
 from appliance.core.words import Told
 
-__all__ = ["Controller", "Home", "decide", "others"]
-
 
 class Controller:
     """The holder of the state. Not safe for threads: one loop owns it."""

@@ -62,9 +62,7 @@ def settle(
     `remembered` is the memory that is journalled already: from before what a person or the device just said. `others` are
     the appliances that it watches.
     """
-    around = snapshot(spec, state, now, zone, others)
-    if state.memory.override is not None:
-        state, around = _overridden(spec, state, around)
+    state, around = _overridden(spec, state, snapshot(spec, state, now, zone, others))
     conclusion = conclude((*spec.rules, *spec.instead) if spec.instead else spec.rules, around)
     weighed = weigh(spec, around, conclusion)
     verdict, action = weighed.verdict, weighed.action

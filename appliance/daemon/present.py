@@ -59,7 +59,7 @@ class Present:
         if state.flight is not None and state.flight.faulted:
             fault = f"{spec.actuator.device} was told {memory.commanded} and reports {memory.reported or 'nothing'}"
         around = surroundings(controller.home, controller.state, spec.id, self._control.clock())
-        fault = fault or next((said for guard in spec.guards if (said := guard.fault(around))), None)
+        fault = fault or next((said for guard in spec.fault_finders if (said := guard.fault(around))), None)
         recorded = self._store.health().reason is None
         return ApplianceView(
             id=spec.id,
@@ -92,3 +92,11 @@ def decided(decision: Decision, kept: Kept | None) -> DecisionView:
 def remembered(kept: Kept) -> DecisionView:
     """Return a decision that is kept as it is shown."""
     return DecisionView(kept.decision, kept.count, kept.last_at, kept.recorded)
+
+
+def numbered(store: Store, decision_id: int) -> Kept | None:
+    """*thread*: return one decision: the newest are only in memory yet, the oldest only on disk."""
+    kept = store.kept(decision_id)
+    if kept is None and store.health().reason is None:
+        kept = store.queries.decision(decision_id)
+    return kept

@@ -29,7 +29,7 @@ from appliance.core.readings import Quality
 from appliance.daemon.control import Control
 from appliance.daemon.feeding import Feeding
 from appliance.daemon.people import People
-from appliance.daemon.present import Present, decided, remembered
+from appliance.daemon.present import Present, decided, numbered, remembered
 from appliance.daemon.vitals import Vitals
 from appliance.daemon.whys import Rebuilt, Whys
 from appliance.errors import ConfigError, Malformed
@@ -91,9 +91,7 @@ class Views:
 
     def decision(self, decision_id: int) -> DecisionView | None:
         """*thread*: return one decision, or None."""
-        kept = self._store.kept(decision_id)
-        if kept is None and self._store.health().reason is None:
-            kept = self._store.queries.decision(decision_id)
+        kept = numbered(self._store, decision_id)
         return None if kept is None else remembered(kept)
 
     def readings(

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from appliance.adapters.http.port import DecisionView, WhyNotView, WhyView
+from appliance.adapters.http.port import WhyNotView, WhyView
 from appliance.adapters.store import Kept, Store
 from appliance.core.clock import SECOND
 from appliance.core.events import Decision
@@ -22,6 +22,7 @@ from appliance.core.explain.why_not import why_not
 from appliance.core.home import Home
 from appliance.core.snapshot import Snapshot
 from appliance.daemon.control import Control
+from appliance.daemon.present import decided, numbered, remembered
 
 LONGEST_S = 2.0
 """So long a search for flips may take; what it found until then is the answer."""
@@ -59,13 +60,13 @@ class Whys:
             last = self._now(appliance)
             if last is None:
                 return WhyView(appliance, "Nothing has been decided yet.", (), None)
-            view = _view(last, self._store.kept(last.id))
+            view = decided(last, self._store.kept(last.id))
             said = lines(last, inputs(around))
         else:
             kept, asked_ns = await self._kept(appliance, at)
             if kept is None:
                 return None
-            last, view = kept.decision, _kept_view(kept)
+            last, view = kept.decision, remembered(kept)
             said = (*lines(last, inputs(around)), *_since(kept, asked_ns, around))
         found = await self._flips(appliance, last, around, past=at is not None) if flip else None
         return WhyView(
@@ -80,12 +81,12 @@ class Whys:
             last = self._now(appliance)
             if last is None:
                 return WhyNotView(appliance, action, "Nothing has been decided yet.", (), None)
-            view = _view(last, self._store.kept(last.id))
+            view = decided(last, self._store.kept(last.id))
         else:
             kept, _ = await self._kept(appliance, at)
             if kept is None:
                 return None
-            last, view = kept.decision, _kept_view(kept)
+            last, view = kept.decision, remembered(kept)
             around, basis = await self._then(last, around)
             account = why_not(spec, last, action, around)
             said = (*account.lines, f"(values and timers {basis})")
@@ -111,16 +112,10 @@ class Whys:
         """Return the decision that `at` means, and the wall time that it names, if it names one."""
         number = decision_number(at)
         if number is not None:
-            kept = await asyncio.to_thread(self._numbered, number)
+            kept = await asyncio.to_thread(numbered, self._store, number)
             return (kept if kept is not None and kept.decision.appliance == appliance else None), None
         wall_ns = moment_ns(at, self._control.clock(), self._control.controller.home.zone)
         return await asyncio.to_thread(self._in_force, appliance, wall_ns), wall_ns
-
-    def _numbered(self, number: int) -> Kept | None:
-        kept = self._store.kept(number)
-        if kept is None and self._store.health().reason is None:
-            kept = self._store.queries.decision(number)
-        return kept
 
     def _in_force(self, appliance: str, wall_ns: int) -> Kept | None:
         """*thread*: return the last decision of that time or before: the newest are only in memory yet, the oldest only on disk."""
@@ -182,11 +177,3 @@ def _since(kept: Kept, asked_ns: int | None, around: Snapshot) -> tuple[str, ...
     return (
         f"last made at {last:%Y-%m-%d %H:%M}: nobody decided from then until the moment that was asked for",
     )
-
-
-def _view(decision: Decision, kept: Kept | None) -> DecisionView:
-    return DecisionView(decision, 1, decision.at, recorded=False) if kept is None else _kept_view(kept)
-
-
-def _kept_view(kept: Kept) -> DecisionView:
-    return DecisionView(kept.decision, kept.count, kept.last_at, kept.recorded)

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from appliance.core.clock import SECOND, Instant
-from appliance.core.controller import Controller, Home
+from appliance.core.controller import Controller
 from appliance.core.events import Decision, LinkChanged, Record
 from appliance.core.guards.switches import HOUR_NS
+from appliance.core.home import Home
 from appliance.replay import checkpoint
 from appliance.replay.driving import UNBROKEN, History, Moment, Opening, pass_time
 

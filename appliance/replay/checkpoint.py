@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from appliance import __version__
 from appliance.core import restoring
 from appliance.core.clock import Instant
-from appliance.core.controller import Home
 from appliance.core.events import Memory
+from appliance.core.home import Home
 from appliance.core.state import State
 
 MAX_BYTES = 64 << 20

@@ -10,9 +10,9 @@ import msgspec
 
 from appliance.core.clock import SECOND, Instant
 from appliance.core.conditions.nodes import Compare
-from appliance.core.controller import Home
 from appliance.core.events import Decision, LinkChanged, PersonSpoke
 from appliance.core.explain import sentence
+from appliance.core.home import Home
 from appliance.core.profile import Appliance
 from appliance.core.senses import Sense
 from appliance.replay.checking import SHORTEST_S, Gap

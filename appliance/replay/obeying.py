@@ -12,7 +12,7 @@ from heapq import heappop, heappush
 from msgspec.structs import replace
 
 from appliance.core.clock import SECOND, Instant
-from appliance.core.controller import Controller, Home, decide
+from appliance.core.controller import Controller, decide
 from appliance.core.events import (
     AskState,
     AvailabilityChanged,
@@ -29,6 +29,7 @@ from appliance.core.events import (
     Tick,
 )
 from appliance.core.guards.feedback import Feedback
+from appliance.core.home import Home
 from appliance.core.payloads.message import Scalar
 from appliance.core.profile import Appliance
 from appliance.core.readings import Reading

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 
 from appliance.core.clock import SECOND, Instant
-from appliance.core.controller import Home
 from appliance.core.events import Event, ReadingArrived, StateReported
+from appliance.core.home import Home
 from appliance.core.payloads.message import Message
 from appliance.core.quantities import convert, quantity_of
 from appliance.core.readings import Reading

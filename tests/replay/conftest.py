@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 from appliance.adapters.store import Store
 from appliance.config import appliances, dialects, load_settings
 from appliance.core.clock import SECOND, Instant
-from appliance.core.controller import Controller, Home as Deciders
+from appliance.core.controller import Controller
 from appliance.core.events import Event, LinkChanged, PersonSpoke, Tick
+from appliance.core.home import Home as Deciders
 from appliance.core.intake import Intake
 from appliance.core.payloads import Decoder
 from appliance.core.payloads.message import Message

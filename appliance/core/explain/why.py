@@ -46,10 +46,14 @@ def inputs(snapshot: Snapshot) -> tuple[Input, ...]:
     )
 
 
+def _seconds(age_ns: int | None) -> float | None:
+    return None if age_ns is None else round(age_ns / 1e9, 3)
+
+
 def _worded(name: str, told: Told, snapshot: Snapshot) -> Input:
     value = told.value(snapshot.now)
     age = told.age_ns(snapshot.now)
-    age_s = None if age is None else round(age / 1e9, 3)
+    age_s = _seconds(age)
     if value is not None:
         return Input(name, value, None, age_s, "good")
     newest = told.newest()
@@ -65,7 +69,7 @@ def _measured(name: str, sense: Sense, snapshot: Snapshot) -> Input:
     value = sense.value(snapshot.now)
     unit = sense.channel.quantity.unit
     age = sense.age_ns(snapshot.now)
-    age_s = None if age is None else round(age / 1e9, 3)
+    age_s = _seconds(age)
     if value is not None:
         return Input(name, value, unit, age_s, "good")
     newest = sense.newest()
@@ -78,7 +82,7 @@ def _measured(name: str, sense: Sense, snapshot: Snapshot) -> Input:
 
 def _learned(name: str, said: Learned, snapshot: Snapshot) -> Input:
     age = snapshot.now.since(said.at)
-    age_s = None if age is None else round(age / 1e9, 3)
+    age_s = _seconds(age)
     value = said.value(snapshot.now)
     if value is not None:
         return Input(name, value, None, age_s, "good", f"probability {said.probability:.2f}")
