@@ -30,19 +30,20 @@ def refuse(loaded: Loaded, home: Home) -> None:
     known, print_ = state_folder(loaded) / "proved", fingerprint(loaded)
     if _read(known) == print_:
         return
-    prove_claims(home.appliances.values())
+    if not prove_claims(home.appliances.values()):
+        return
     try:
         known.write_text(print_ + "\n", encoding="ascii")
     except OSError as broken:
         log.warning("that this config is proved can't be written down: %s", broken.strerror)
 
 
-def prove_claims(specs: Iterable[Appliance]) -> None:
-    """Prove the claims of `specs`, where the solver is installed. Raises ConfigError as `refuse`; a solver that fails is said, and
-    refuses nothing.
+def prove_claims(specs: Iterable[Appliance]) -> bool:
+    """Prove the claims of `specs`, where the solver is installed; return whether it looked at them. Raises ConfigError as `refuse`;
+    a solver that fails is said, and refuses nothing.
     """
     if not _installed():
-        return
+        return False
     from appliance.prove import Asked, insist
 
     try:
@@ -51,6 +52,8 @@ def prove_claims(specs: Iterable[Appliance]) -> None:
         raise
     except ApplianceError as failed:
         log.warning("the claims of the profiles are not proved: %s", failed)
+        return False
+    return True
 
 
 def fingerprint(loaded: Loaded) -> str:

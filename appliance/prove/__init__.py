@@ -55,7 +55,7 @@ def prove(
             timeout=seconds_each * len(wanted) + GRACE_S,
             check=False,
         )
-        said, broken = done.stdout, done.stderr if done.returncode else b""
+        said, broken = done.stdout, done.stderr or b"it said nothing" if done.returncode else b""
     except subprocess.TimeoutExpired as late:
         said, broken = late.stdout or b"", b""
     if broken:

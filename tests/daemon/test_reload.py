@@ -1,11 +1,18 @@
 """A config that changes while the daemon runs: all of it is taken in, or none, and an unsound one is refused with its readings."""
 
 import signal
+import sys
+from datetime import UTC
 
 import pytest
 
+from appliance.cli.soundness import refuse
+from appliance.config import appliances, load_settings
+from appliance.core.home import Home
+from appliance.errors import ConfigError
 from tests.adapters.conftest import until_sync
-from tests.daemon.conftest import Daemon, Fan
+from tests.core.home import PROFILE, RULE
+from tests.daemon.conftest import CONFIG, Daemon, Fan
 
 UNSOUND = """
 [[invariants]]
@@ -98,3 +105,19 @@ def test_a_profile_that_breaks_its_own_claim_is_refused_at_a_reload_too(daemon: 
     reload(daemon)
     until_sync(lambda: daemon.part("config") == "degraded", 30)
     assert "invariant quiet" in daemon.log
+
+
+def test_a_solver_that_failed_once_is_asked_again_at_the_next_start(tmp_path, monkeypatch) -> None:
+    pytest.importorskip("z3")
+    profile = tmp_path / "fan.toml"
+    profile.write_text(PROFILE + RULE + UNSOUND, "utf-8")
+    config = tmp_path / "config.toml"
+    config.write_text(CONFIG.format(port=1), "utf-8")
+    (tmp_path / "state").mkdir()
+    loaded = load_settings(config, {})
+    home = Home(appliances(loaded), {}, UTC)
+    with monkeypatch.context() as broken:
+        broken.setattr(sys, "executable", "/bin/false")
+        refuse(loaded, home)
+    with pytest.raises(ConfigError, match="invariant quiet"):
+        refuse(loaded, home)
