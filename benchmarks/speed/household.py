@@ -5,6 +5,7 @@ Never in here: starting anything, or measuring.
 
 import random
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -110,7 +111,7 @@ def remember(config: Path) -> int:
     folder.mkdir(mode=0o700)
     store = Store(folder, clock, Limits())
     store.start()
-    store.snapshot(pack(state), now)
+    store.snapshot(partial(pack, state), now)
     store.close()
     return span_s
 
