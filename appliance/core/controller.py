@@ -27,7 +27,7 @@ from appliance.core.events import (
     StateReported,
     Tick,
 )
-from appliance.core.features import extract
+from appliance.core.features import row
 from appliance.core.home import Home
 from appliance.core.profile import LEARNED_MAX_AGE_NS, Appliance
 from appliance.core.readings import Reading
@@ -87,10 +87,10 @@ def unsettled(home: Home, state: State, event: Event, now: Instant) -> State:
     `decide` goes on from here, so it is what a decision rests on. Alters none of its arguments.
     """
     work = sensing.Fold(home.routes, home.word_routes, state, now)
-    rows: dict[str, list[NDArray[np.float32]]] = {}
+    rows: dict[str, list[list[float]]] = {}
     steps: list[_Step] = []
     _fold(home, work, event, steps, rows, now, None)
-    said = {name: home.classifiers[name].predict(_matrix(table)) for name, table in rows.items()}
+    said = _ask(home, rows)
     appliances = dict(state.appliances)
     for step in steps:
         name = step.appliance
@@ -118,11 +118,11 @@ def decide(
     feature row; ask the models about all rows; then decide in order. No feature reads a decision, so this is the same.
     """
     work = sensing.Fold(home.routes, home.word_routes, state, now)
-    rows: dict[str, list[NDArray[np.float32]]] = {}
+    rows: dict[str, list[list[float]]] = {}
     steps: list[_Step] = []
     for event in events:
         _fold(home, work, event, steps, rows, now, only)
-    said = {name: home.classifiers[name].predict(_matrix(table)) for name, table in rows.items()}
+    said = _ask(home, rows)
 
     appliances = dict(state.appliances)
     effects: list[Effect] = [*work.kept]
@@ -186,7 +186,7 @@ def _fold(
     work: sensing.Fold,
     event: Event,
     steps: list[_Step],
-    rows: dict[str, list[NDArray[np.float32]]],
+    rows: dict[str, list[list[float]]],
     now: Instant,
     only: str | None,
 ) -> None:
@@ -229,7 +229,7 @@ def _rows(
     appliance: str,
     senses: Mapping[str, Sense],
     heard: AbstractSet[str] | None,
-    rows: dict[str, list[NDArray[np.float32]]],
+    rows: dict[str, list[list[float]]],
     now: Instant,
 ) -> list[tuple[str, str, int]]:
     """Append the feature rows of the models that `heard` (None: all) concerns; return (channel, model, row) of each."""
@@ -241,13 +241,16 @@ def _rows(
         windows = {name: senses[name].window for name in classifier.spec.channels if name in senses}
         table = rows.setdefault(model, [])
         found.append((channel, model, len(table)))
-        table.append(extract(windows, classifier.spec, now, home.zone))
+        table.append(row(windows, classifier.spec, now, home.zone))
     return found
 
 
-def _matrix(table: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    # One row, the ordinary case, needs no copy.
-    return table[0][np.newaxis] if len(table) == 1 else np.stack(table)
+def _ask(home: Home, rows: Mapping[str, list[list[float]]]) -> dict[str, NDArray[np.float32]]:
+    """Return what each model says to all its rows at once."""
+    return {
+        name: home.classifiers[name].predict(np.array(table, dtype=np.float32))
+        for name, table in rows.items()
+    }
 
 
 def _apply(

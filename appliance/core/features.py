@@ -3,18 +3,18 @@
 Causal and of bounded memory, whatever the sensor's rate. Never in here: a model, or a guess for what is unknown.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import tzinfo
-from functools import cached_property, partial
+from functools import cached_property
 from math import cos, nan, pi, sin
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from appliance.core.clock import SECOND, Instant
-from appliance.core.windows import Window
+from appliance.core.windows import FINE_NS, Window
 
 Kind = Literal["mean", "above_low", "below_high", "slope", "spread", "day_sin", "day_cos"]
 OF_THE_DAY = frozenset({"day_sin", "day_cos"})
@@ -53,28 +53,26 @@ class FeatureSpec(msgspec.Struct, frozen=True, dict=True):
         return frozenset(feature.channel for feature in self.features if feature.channel)
 
     @cached_property
-    def looks(self) -> "tuple[tuple[str, tuple[int, ...], Look], ...]":
-        """For each channel the places of its features, and the one look at its window that gives them all."""
-        found = []
-        for channel in sorted(self.channels):
-            of_it = [
-                (at, feature)
-                for at, feature in enumerate(self.features)
-                if feature.channel == channel and feature.kind not in OF_THE_DAY
-            ]
-            places, features = zip(*of_it, strict=True)
-            asks = tuple((feature.kind, feature.span_s * SECOND) for feature in features)
-            found.append((channel, places, partial(_look, asks)))
-        return tuple(found)
+    def looks(self) -> tuple[tuple[str, "Look"], ...]:
+        """For each channel what is asked of its window."""
+        return tuple(
+            (
+                channel,
+                Look(
+                    tuple(
+                        (at, feature.kind, feature.span_s * SECOND)
+                        for at, feature in enumerate(self.features)
+                        if feature.channel == channel and feature.kind not in OF_THE_DAY
+                    )
+                ),
+            )
+            for channel in sorted(self.channels)
+        )
 
     @cached_property
     def times(self) -> tuple[tuple[int, Feature], ...]:
         """The features of the time of day, and their places."""
         return tuple((at, feature) for at, feature in enumerate(self.features) if feature.kind in OF_THE_DAY)
-
-
-Look = Callable[[Window, int], Sequence[float]]
-"""Gives the values of one channel's features from its window at a `boottime_ns`; NaN where one is unknown."""
 
 
 def extract(
@@ -86,44 +84,97 @@ def extract(
     a day starts as the baseline over what was heard since, but is none before `LEAST_BASELINE_NS`: a room that was full
     when we began to listen must not pass for an empty one.
     """
-    row = [nan] * len(spec.features)
-    for channel, places, look in spec.looks:
+    return np.array(row(windows, spec, now, zone), dtype=np.float32)
+
+
+def row(windows: Mapping[str, Window], spec: FeatureSpec, now: Instant, zone: tzinfo) -> list[float]:
+    """Return the features as `extract` does, not yet rounded to float32: many rows make one table at once."""
+    values = [nan] * len(spec.features)
+    now_ns = now.boottime_ns
+    for channel, look in spec.looks:
         window = windows.get(channel)
-        if window is not None:
-            for place, value in zip(places, window.once(look, now.boottime_ns), strict=True):
-                row[place] = value
+        if window is None:
+            continue
+        plan = window.once(look, _plan, now_ns)
+        if plan is None:
+            # Nothing was heard in the newest bin, so there is no mean of it from which all follows.
+            for place, kind, span_ns in look.asks:
+                value = _value(window, kind, span_ns, now_ns)
+                if value is not None:
+                    values[place] = value
+            continue
+        exact = window.exact(RECENT_NS)
+        for place, of in plan.fine:
+            values[place] = of(exact)
+        if plan.coarse:
+            exact_coarse = window.exact(FINE_NS + 1)
+            for place, of in plan.coarse:
+                values[place] = of(exact_coarse)
+        for place, of, edge, span_ns, least in plan.baselines:
+            room = window.extreme(span_ns, edge, least=least)
+            values[place] = of(exact) - room if least else room - of(exact)
     for place, feature in spec.times:
         local = now.local(zone)
         angle = 2 * pi * (local.hour * 60 + local.minute) / 1440
-        row[place] = sin(angle) if feature.kind == "day_sin" else cos(angle)
-    return np.array(row, dtype=np.float32)
+        values[place] = sin(angle) if feature.kind == "day_sin" else cos(angle)
+    return values
 
 
-def _look(asks: tuple[tuple[Kind, int], ...], window: Window, now_ns: int) -> list[float]:
-    # It depends on `now_ns` by its bin alone, as `Window.once` wants it: spans and LEAST_BASELINE_NS are whole bins.
-    said = []
-    for kind, span_ns in asks:
-        if kind == "slope":
-            value = window.slope(now_ns, span_ns, whole=False)
-        elif kind == "spread":
-            value = window.spread(now_ns, span_ns, whole=False)
-        elif kind == "mean":
-            value = window.mean(now_ns, span_ns, whole=False)
-        else:
-            value = _off_baseline(kind, window, now_ns, span_ns)
-        said.append(nan if value is None else value)
-    return said
+class Look(msgspec.Struct, frozen=True, eq=False):
+    """What a model asks of one channel's window: (place, kind, span in nanoseconds) of each feature. One is only itself."""
+
+    asks: tuple[tuple[int, Kind, int], ...]
 
 
-def _off_baseline(kind: Kind, window: Window, now_ns: int, span_ns: int) -> float | None:
-    since_ns = window.heard_since_ns()
-    if since_ns is None or now_ns - since_ns < LEAST_BASELINE_NS:
-        return None
+class _Plan(msgspec.Struct, frozen=True):
+    """How the features of a channel follow from its open bin, while that is open; what is not in it is unknown as long.
+
+    `fine` and `coarse`: the place, and what gives it from the open bin's mean. `baselines`: the place, what gives the mean of
+    the last two minutes, the room's extreme but for the open bin, of which span, and whether it is the least.
+    """
+
+    fine: tuple[tuple[int, Callable[[int], float]], ...]
+    coarse: tuple[tuple[int, Callable[[int], float]], ...]
+    baselines: tuple[tuple[int, Callable[[int], float], float | None, int, bool], ...]
+
+
+def _plan(window: Window, look: Look, now_ns: int) -> _Plan:
+    fine: list[tuple[int, Callable[[int], Any]]] = []
+    coarse: list[tuple[int, Callable[[int], Any]]] = []
+    baselines: list[tuple[int, Callable[[int], float], float | None, int, bool]] = []
+    for place, kind, span_ns in look.asks:
+        if kind in ("above_low", "below_high"):
+            recent = window.ahead(now_ns, RECENT_NS)
+            if recent is not None and _has_baseline(window, now_ns):
+                least = kind == "above_low"
+                edge = window.edge(now_ns, span_ns, least=least)
+                baselines.append((place, recent.mean, edge, span_ns, least))
+            continue
+        ahead = window.ahead(now_ns, span_ns)
+        if ahead is not None and (kind == "mean" or ahead.bins > 1):
+            of = ahead.mean if kind == "mean" else ahead.slope if kind == "slope" else ahead.spread
+            (fine if span_ns <= FINE_NS else coarse).append((place, of))
+    return _Plan(tuple(fine), tuple(coarse), tuple(baselines))
+
+
+def _value(window: Window, kind: Kind, span_ns: int, now_ns: int) -> float | None:
+    if kind == "slope":
+        return window.slope(now_ns, span_ns, whole=False)
+    if kind == "spread":
+        return window.spread(now_ns, span_ns, whole=False)
+    if kind == "mean":
+        return window.mean(now_ns, span_ns, whole=False)
     recent = window.mean(now_ns, RECENT_NS, whole=False)
-    if recent is None:
+    if recent is None or not _has_baseline(window, now_ns):
         return None
     if kind == "above_low":
         low = window.minimum(now_ns, span_ns, whole=False)
         return None if low is None else recent - low
     high = window.maximum(now_ns, span_ns, whole=False)
     return None if high is None else high - recent
+
+
+def _has_baseline(window: Window, now_ns: int) -> bool:
+    # It depends on `now_ns` by its bin alone, as `Window.once` wants it: LEAST_BASELINE_NS is whole bins.
+    since_ns = window.heard_since_ns()
+    return since_ns is not None and now_ns - since_ns >= LEAST_BASELINE_NS

@@ -4,11 +4,11 @@ Bins are anchored at boot and count whole steps of the quantity's resolution, so
 give the same bits for the same instants in training, on the device and in replay. Never in here: units, or trust.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import cached_property
 from itertools import accumulate
 from math import inf, sqrt
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 
@@ -22,16 +22,17 @@ FINE_NS = FINE_BINS * BIN_NS
 """Longer spans are of coarse bins."""
 COARSE_NS = 600 * SECOND
 """A coarse bin: ten minutes."""
+A_COARSE = COARSE_NS // BIN_NS
+"""Fine bins of a coarse one."""
 COARSE_BINS = 144
 """Coarse bins that are kept: a day."""
+MAX_ASKED = 64
+"""So much is kept worked out of one channel."""
 EXACT = 2.0**96
 """Sums of means are whole numbers of this fraction of a unit: no bit of a mean above 1e-12 is lost, so a sum is the same in
 whatever order, and in whatever portions, it is built."""
 KEPT_NS = COARSE_BINS * COARSE_NS
 """Longer spans there are none."""
-
-
-Said = TypeVar("Said")
 
 
 class Bin(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -55,16 +56,56 @@ class Bin(msgspec.Struct, frozen=True, gc=False, array_like=True):
             steps,
         )
 
+    def then(self, later: "Bin", index: int) -> "Bin":
+        """Return the bin number `index` of a greater width, of which this one holds the first values and `later` the rest."""
+        return Bin(
+            index,
+            self.count + later.count,
+            self.total + later.total,
+            min(self.least, later.least),
+            max(self.greatest, later.greatest),
+            later.last,
+        )
 
-class Sums(msgspec.Struct, frozen=True, gc=False):
-    """Of `bins` bins' means v at the places x: the sums of v, x v and v² (in 1/`EXACT` and its square), of x and of x²."""
 
+class Ahead(msgspec.Struct, frozen=True, gc=False):
+    """What a span's statistics rest on but for its newest bin, so that they follow from that one's mean alone: `exact`, in
+    1/`EXACT` of a unit. While no bin closes, nothing of this changes.
+
+    Over its `bins` known bins, the newest counted: the sums of their places x (from the span's first on) and of x²; over all but
+    the newest: the sums of their means v, of x v and of v². `place` is the newest's; `whole`: no bin is unknown.
+    """
+
+    whole: bool
     bins: int
     total: int
     moment: int
     squares: int
+    place: int
     places: int
     places_squared: int
+    a_minute: float
+
+    def mean(self, exact: int) -> float:
+        """Return the mean of the bins' means."""
+        return (self.total + exact) / EXACT / self.bins
+
+    def slope(self, exact: int) -> float | None:
+        """Return their least-squares slope per minute; None where fewer than two bins are known."""
+        bins, places = self.bins, self.places
+        if bins < 2:
+            return None
+        above = bins * (self.moment + self.place * exact) - places * (self.total + exact)
+        return above / (bins * self.places_squared - places * places) / EXACT * self.a_minute
+
+    def spread(self, exact: int) -> float | None:
+        """Return their standard deviation; None as in `slope`."""
+        bins = self.bins
+        if bins < 2:
+            return None
+        # Whole numbers to the last division, so nothing cancels out.
+        total = self.total + exact
+        return sqrt((bins * (self.squares + exact * exact) - total * total) / (bins * bins)) / EXACT
 
 
 Running = tuple[int, int, int]
@@ -136,6 +177,11 @@ class Closed(msgspec.Struct, frozen=True, array_like=True, dict=True):
         return closed
 
     @cached_property
+    def kept(self) -> dict[Hashable, Any]:
+        """What was worked out of these bins, and of the coarse ones that were beside them, by what was asked."""
+        return {}
+
+    @cached_property
     def sums(self) -> tuple[Running, ...]:
         """The running sums before each bin, and before the open one; x counts bins since boot."""
         return ((0, 0, 0), *_running((0, 0, 0), self.means, self.first))
@@ -155,12 +201,16 @@ class Closed(msgspec.Struct, frozen=True, array_like=True, dict=True):
 
 _NOTHING = Closed(0, 0, 0)
 
+Asked = TypeVar("Asked", bound=Hashable)
+Said = TypeVar("Said")
 
-class Window(msgspec.Struct, frozen=True, array_like=True, dict=True):
+
+class Window(msgspec.Struct, frozen=True, array_like=True):
     """The bins of one channel; immutable: `push` gives a new one, which shares the closed bins with the old.
 
     An empty bin holds the value before it, until that is `max_age_ns` old; then it is unknown. Spans are whole bins, the
-    open one included; up to two hours in fine bins, beyond in coarse ones.
+    open one included; up to two hours in fine bins, beyond in coarse ones. `before` is what the open coarse bin holds besides the
+    open fine one.
     """
 
     max_age_ns: int
@@ -169,7 +219,7 @@ class Window(msgspec.Struct, frozen=True, array_like=True, dict=True):
     fine: Closed = _NOTHING
     open_fine: Bin | None = None
     coarse: Closed = _NOTHING
-    open_coarse: Bin | None = None
+    before: Bin | None = None
 
     @classmethod
     def empty(cls, max_age_ns: int, resolution: float) -> Self:
@@ -178,36 +228,36 @@ class Window(msgspec.Struct, frozen=True, array_like=True, dict=True):
 
     def push(self, steps: int, boottime_ns: int) -> "Window":
         """Return the window after a good value of `steps` at `boottime_ns`. A value of the past falls into the open bin."""
-        last_ns = self.last_ns
+        open_fine, last_ns = self.open_fine, self.last_ns
         if last_ns is None or boottime_ns > last_ns:
             last_ns = boottime_ns
-        fine, open_fine = self._push(self.fine, self.open_fine, steps, boottime_ns, BIN_NS, FINE_BINS)
-        coarse, open_coarse = self._push(
-            self.coarse, self.open_coarse, steps, boottime_ns, COARSE_NS, COARSE_BINS
+        index = boottime_ns // BIN_NS
+        fine, coarse, before = self.fine, self.coarse, self.before
+        if open_fine is None:
+            at = boottime_ns // COARSE_NS
+            fine, coarse = Closed(index, index, index), Closed(at, at, at)
+        elif index <= open_fine.index:
+            opened = open_fine.add(steps)
+            return Window(self.max_age_ns, self.resolution, last_ns, fine, opened, coarse, before)
+        else:
+            # Of a closed bin the exact time of its last value is gone: it is taken to be the bin's end, the latest it can have been.
+            holds = 1 + self.max_age_ns // BIN_NS
+            fine = fine.close(open_fine, self.resolution, index, holds, FINE_BINS)
+            at, before = boottime_ns // COARSE_NS, self._coarse_bin(open_fine)
+            if at > before.index:
+                holds = 1 + self.max_age_ns // COARSE_NS
+                coarse, before = coarse.close(before, self.resolution, at, holds, COARSE_BINS), None
+        opened = Bin(index, 1, steps, steps, steps, steps)
+        return Window(self.max_age_ns, self.resolution, last_ns, fine, opened, coarse, before)
+
+    def _coarse_bin(self, open_fine: Bin) -> Bin:
+        """Return the open coarse bin, which ends with `open_fine`."""
+        index = open_fine.index // A_COARSE
+        if self.before is not None:
+            return self.before.then(open_fine, index)
+        return Bin(
+            index, open_fine.count, open_fine.total, open_fine.least, open_fine.greatest, open_fine.last
         )
-        return Window(self.max_age_ns, self.resolution, last_ns, fine, open_fine, coarse, open_coarse)
-
-    def _push(
-        self, closed: Closed, open_bin: Bin | None, steps: int, boottime_ns: int, width: int, most: int
-    ) -> tuple[Closed, Bin]:
-        index = boottime_ns // width
-        if open_bin is None:
-            return Closed(index, index, index), Bin(index, 1, steps, steps, steps, steps)
-        if index <= open_bin.index:
-            return closed, open_bin.add(steps)
-        # Of a closed bin the exact time of its last value is gone: it is taken to be the bin's end, the latest it can have been.
-        closed = closed.close(open_bin, self.resolution, index, 1 + self.max_age_ns // width, most)
-        return closed, Bin(index, 1, steps, steps, steps, steps)
-
-    def once(self, look: "Callable[[Window, int], Said]", now_ns: int) -> Said:
-        """Return `look(self, now_ns)`, which may depend on `now_ns` by its fine bin alone: while that and the window are the
-        same, so is the result, and the newest one is kept. It is no part of what the window is, nor of its encoding.
-        """
-        bin_, kept = now_ns // BIN_NS, self.__dict__.get("_kept")
-        if kept is None or kept[0] is not look or kept[1] != bin_:
-            kept = self.__dict__["_kept"] = look, bin_, look(self, now_ns)
-        said: Said = kept[2]
-        return said
 
     def heard_since_ns(self) -> int | None:
         """Return the start of the oldest fine bin that is kept and heard something, or None where nothing was heard."""
@@ -230,8 +280,8 @@ class Window(msgspec.Struct, frozen=True, array_like=True, dict=True):
 
     def mean(self, now_ns: int, span_ns: int, *, whole: bool = True) -> float | None:
         """Return the mean of the bins' means over the span; None where any bin is unknown (`whole`), or the newest is."""
-        sums = self._sums(now_ns, span_ns, whole=whole)
-        return None if sums is None else sums.total / EXACT / sums.bins
+        found = self._found(now_ns, span_ns)
+        return None if found is None or (whole and not found[0].whole) else found[0].mean(found[1])
 
     def minimum(self, now_ns: int, span_ns: int, *, whole: bool = True) -> float | None:
         """Return the least value heard in the span; None as in `mean`."""
@@ -246,52 +296,108 @@ class Window(msgspec.Struct, frozen=True, array_like=True, dict=True):
 
         None as in `mean`, and where fewer than two bins are known.
         """
-        sums = self._sums(now_ns, span_ns, whole=whole)
-        if sums is None or sums.bins < 2:
-            return None
-        above = sums.bins * sums.moment - sums.places * sums.total
-        below = sums.bins * sums.places_squared - sums.places * sums.places
-        width_ns = BIN_NS if span_ns <= FINE_NS else COARSE_NS
-        return above / below / EXACT * (60 * SECOND / width_ns)
+        found = self._found(now_ns, span_ns)
+        return None if found is None or (whole and not found[0].whole) else found[0].slope(found[1])
 
     def spread(self, now_ns: int, span_ns: int, *, whole: bool = True) -> float | None:
         """Return the standard deviation of the bins' means over the span; None as in `slope`."""
-        sums = self._sums(now_ns, span_ns, whole=whole)
-        if sums is None or sums.bins < 2:
-            return None
-        # Whole numbers to the last division, so nothing cancels out.
-        squared = (sums.bins * sums.squares - sums.total * sums.total) / (sums.bins * sums.bins)
-        return sqrt(squared) / EXACT
+        found = self._found(now_ns, span_ns)
+        return None if found is None or (whole and not found[0].whole) else found[0].spread(found[1])
 
-    def _sums(self, now_ns: int, span_ns: int, *, whole: bool) -> Sums | None:
-        """Return the sums over the known bins of a span, x from its first on; None where `whole` or the newest bin being unknown
-        forbids it.
+    def exact(self, span_ns: int) -> int:
+        """Return the open bin's mean, as `ahead` of that span wants it. Something must have been heard."""
+        open_bin = self._open(span_ns)
+        return int(open_bin.total / open_bin.count * self.resolution * EXACT)
+
+    def ahead(self, now_ns: int, span_ns: int) -> Ahead | None:
+        """Return what statistics over the span rest on besides `exact`; None where the newest bin has heard nothing (yet).
+
+        It stays what it is while the open bin is open.
         """
-        closed, open_bin, first, newest, width = self._within(now_ns, span_ns)
-        if open_bin is not None and closed.whole_from <= first <= open_bin.index:
-            held = newest - open_bin.index
-            if not held or newest <= self._held_until(width):
-                # The ordinary case: every bin of the span is known, and what is closed was summed before.
-                before, after = closed.sums[first - closed.first], closed.sums[-1]
-                exact = int(open_bin.total / open_bin.count * self.resolution * EXACT)
-                total = after[0] - before[0] + exact
-                moment = after[1] - before[1] + open_bin.index * exact
-                squares = after[2] - before[2] + exact * exact
-                if held:
-                    exact = int(open_bin.last * self.resolution * EXACT)
-                    total += held * exact
-                    moment += sum(range(open_bin.index + 1, newest + 1)) * exact
-                    squares += held * exact * exact
-                bins = newest + 1 - first
-                places = bins * (bins - 1) // 2
-                squared = places * (2 * bins - 1) // 3
-                return Sums(bins, total, moment - first * total, squares, places, squared)
-        values = self.series(now_ns, span_ns)
-        known = [at for at, value in enumerate(values) if value is not None]
-        if values[-1] is None or (whole and len(known) < len(values)):
+        return self.once(span_ns, Window._ahead, now_ns)
+
+    def once(self, ask: Asked, work_out: "Callable[[Window, Asked, int], Said]", now_ns: int) -> Said | None:
+        """Return `work_out(self, ask, now_ns)`, which must not look at the open bin's values: it is worked out once for as long as
+        that bin is open. None where the newest bin has heard nothing (yet).
+        """
+        open_fine = self.open_fine
+        if open_fine is None or now_ns // BIN_NS > open_fine.index:
             return None
-        squared = sum(place * place for place in known)
-        return Sums(len(known), *_running((0, 0, 0), values)[-1], sum(known), squared)
+        kept = self.fine.kept
+        found: Said | None = kept.get(ask)
+        if found is None:
+            found = work_out(self, ask, now_ns)
+            if len(kept) < MAX_ASKED:
+                kept[ask] = found
+        return found
+
+    def edge(self, now_ns: int, span_ns: int, *, least: bool) -> float | None:
+        """Return the least (or greatest) value in the span but for its newest bin, which must be the open one; None where that
+        bin is all of it. It stays what it is while the open bin is open.
+        """
+        closed, open_bin, first, _, _ = self._within(now_ns, span_ns)
+        if open_bin is None or not closed.means or first >= open_bin.index:
+            return None
+        at = max(first - closed.first, 0)
+        value = (closed.least_from if least else closed.greatest_from)[at] * self.resolution
+        held = closed.means[at] if closed.least[at] is None else None
+        return value if held is None else min(value, held) if least else max(value, held)
+
+    def extreme(self, span_ns: int, edge: float | None, *, least: bool) -> float:
+        """Return the least (or greatest) of the open bin and `edge`. Something must have been heard."""
+        open_bin = self._open(span_ns)
+        value = (open_bin.least if least else open_bin.greatest) * self.resolution
+        return value if edge is None else min(value, edge) if least else max(value, edge)
+
+    def _open(self, span_ns: int) -> Bin:
+        if self.open_fine is None:
+            raise ValueError("nothing was heard")
+        return self.open_fine if span_ns <= FINE_NS else self._coarse_bin(self.open_fine)
+
+    def _found(self, now_ns: int, span_ns: int) -> tuple[Ahead, int] | None:
+        """Return what statistics over the span follow from; None where its newest bin is unknown."""
+        ahead = self.ahead(now_ns, span_ns)
+        if ahead is not None:
+            return ahead, self.exact(span_ns)
+        # Nothing was heard in the newest fine bin: what was heard before stands, or it is unknown.
+        closed, open_bin, first, newest, width = self._within(now_ns, span_ns)
+        if open_bin is None or newest > self._held_until(width):
+            return None
+        if closed.whole_from <= first <= open_bin.index < newest:
+            opened, stands = self.exact(span_ns), int(open_bin.last * self.resolution * EXACT)
+            return self._summed(closed, open_bin.index, opened, stands, first, newest, span_ns), stands
+        values = self.series(now_ns, span_ns)
+        return _over(values, span_ns), int((values[-1] or 0.0) * EXACT)
+
+    def _ahead(self, span_ns: int, now_ns: int) -> Ahead:
+        closed, open_bin, first, newest, _ = self._within(now_ns, span_ns)
+        if open_bin is None or first < closed.whole_from:
+            return _over(self.series(now_ns, span_ns), span_ns)
+        return self._summed(closed, newest, 0, 0, first, newest, span_ns)
+
+    def _summed(
+        self, closed: Closed, index: int, opened: int, stands: int, first: int, newest: int, span_ns: int
+    ) -> Ahead:
+        """Return what a span of known bins rests on: what is closed was summed before; in bin `index` lies `opened`, from there to
+        before the newest `stands`.
+        """
+        before, after = closed.sums[first - closed.first], closed.sums[-1]
+        held = max(newest - index - 1, 0)
+        total = after[0] - before[0] + opened + held * stands
+        moment = after[1] - before[1] + index * opened + sum(range(index + 1, newest)) * stands
+        bins = newest + 1 - first
+        places = bins * (bins - 1) // 2
+        return Ahead(
+            True,
+            bins,
+            total,
+            moment - first * total,
+            after[2] - before[2] + opened * opened + held * stands * stands,
+            bins - 1,
+            places,
+            places * (2 * bins - 1) // 3,
+            _a_minute(span_ns),
+        )
 
     def _extreme(self, now_ns: int, span_ns: int, *, whole: bool, least: bool) -> float | None:
         closed, open_bin, first, newest, width = self._within(now_ns, span_ns)
@@ -299,22 +405,18 @@ class Window(msgspec.Struct, frozen=True, array_like=True, dict=True):
             return None
         if first > open_bin.index:
             return open_bin.last * self.resolution
-        pick, steps = (min, open_bin.least) if least else (max, open_bin.greatest)
-        if not closed.means or first == open_bin.index:
-            return steps * self.resolution
-        at = max(first - closed.first, 0)
-        value = pick(steps, (closed.least_from if least else closed.greatest_from)[at]) * self.resolution
-        held = closed.means[at] if closed.least[at] is None else None
-        return value if held is None else pick(value, held)
+        return self.extreme(span_ns, self.edge(now_ns, span_ns, least=least), least=least)
 
     def _within(self, now_ns: int, span_ns: int) -> tuple[Closed, Bin | None, int, int, int]:
         """Return the closed bins and the open one, the span's first bin and its newest, and the bins' width. A moment before
         the newest value counts as that value's.
         """
+        open_bin = self.open_fine
         if span_ns <= FINE_NS:
-            closed, open_bin, width = self.fine, self.open_fine, BIN_NS
+            closed, width = self.fine, BIN_NS
         else:
-            closed, open_bin, width = self.coarse, self.open_coarse, COARSE_NS
+            closed, width = self.coarse, COARSE_NS
+            open_bin = None if open_bin is None else self._coarse_bin(open_bin)
         newest = now_ns // width
         if open_bin is not None and newest < open_bin.index:
             newest = open_bin.index
@@ -323,6 +425,29 @@ class Window(msgspec.Struct, frozen=True, array_like=True, dict=True):
     def _held_until(self, width: int) -> int:
         """Return the last bin at whose start the newest value still stands."""
         return ((self.last_ns or 0) + self.max_age_ns) // width
+
+
+def _over(values: Sequence[float | None], span_ns: int) -> Ahead:
+    """Return what statistics over `values`, one a bin, rest on besides the newest of them, which counts as known."""
+    known = [at for at, value in enumerate(values[:-1]) if value is not None]
+    total, moment, squares = _running((0, 0, 0), values[:-1])[-1] if len(values) > 1 else (0, 0, 0)
+    place = len(values) - 1
+    return Ahead(
+        len(known) == place,
+        len(known) + 1,
+        total,
+        moment,
+        squares,
+        place,
+        sum(known) + place,
+        sum(at * at for at in known) + place * place,
+        _a_minute(span_ns),
+    )
+
+
+def _a_minute(span_ns: int) -> float:
+    """Return how many bins of a span are a minute."""
+    return 60 * SECOND / (BIN_NS if span_ns <= FINE_NS else COARSE_NS)
 
 
 def steepest(span_ns: int) -> float:
