@@ -5,10 +5,9 @@ network, the disk, or any rule of its own about what an appliance should do.
 """
 
 from collections.abc import Mapping, Sequence, Set as AbstractSet
+from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from appliance.core import deciding, hands, sensing
 from appliance.core.clock import Instant
@@ -37,6 +36,10 @@ from appliance.core.state import ApplianceState, State
 from appliance.core.trust import judge
 from appliance.core.windows import BIN_NS
 from appliance.core.words import Told
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Controller:
@@ -245,8 +248,12 @@ def _rows(
     return found
 
 
-def _ask(home: Home, rows: Mapping[str, list[list[float]]]) -> dict[str, NDArray[np.float32]]:
+def _ask(home: Home, rows: Mapping[str, list[list[float]]]) -> "dict[str, NDArray[np.float32]]":
     """Return what each model says to all its rows at once."""
+    if not rows:
+        return {}
+    import numpy as np  # noqa: PLC0415  a home without a model has no use for it
+
     return {
         name: home.classifiers[name].predict(np.array(table, dtype=np.float32))
         for name, table in rows.items()
@@ -258,7 +265,7 @@ def _apply(
     spec: Appliance,
     state: ApplianceState,
     step: _Step,
-    said: Mapping[str, NDArray[np.float32]],
+    said: "Mapping[str, NDArray[np.float32]]",
     now: Instant,
     effects: list[Effect],
 ) -> ApplianceState | None:

@@ -7,14 +7,16 @@ from collections.abc import Callable, Mapping
 from datetime import tzinfo
 from functools import cached_property
 from math import cos, nan, pi, sin
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from appliance.core.clock import SECOND, Instant
 from appliance.core.windows import FINE_NS, Window
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Kind = Literal["mean", "above_low", "below_high", "slope", "spread", "day_sin", "day_cos"]
 OF_THE_DAY = frozenset({"day_sin", "day_cos"})
@@ -77,13 +79,15 @@ class FeatureSpec(msgspec.Struct, frozen=True, dict=True):
 
 def extract(
     windows: Mapping[str, Window], spec: FeatureSpec, now: Instant, zone: tzinfo
-) -> NDArray[np.float32]:
+) -> "NDArray[np.float32]":
     """Return the features (F,) as float32, in the order of `spec`; NaN where one is unknown.
 
     A feature is known as soon as the newest bin of its channel is, and (slopes and spreads) one bin before. A baseline over
     a day starts as the baseline over what was heard since, but is none before `LEAST_BASELINE_NS`: a room that was full
     when we began to listen must not pass for an empty one.
     """
+    import numpy as np  # noqa: PLC0415  a home without a model has no use for it: twelve megabytes, and a tenth of the start
+
     return np.array(row(windows, spec, now, zone), dtype=np.float32)
 
 

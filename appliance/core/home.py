@@ -5,11 +5,9 @@ Never in here: what is sensed or decided. A changed config makes a new home.
 
 from collections.abc import Iterable, Mapping
 from datetime import tzinfo
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from appliance.core.clock import Instant
 from appliance.core.events import Memory
@@ -20,6 +18,10 @@ from appliance.core.senses import Learned, Sense
 from appliance.core.state import ApplianceState, State
 from appliance.core.windows import Window
 from appliance.core.words import Told
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Classifier(Protocol):
@@ -37,7 +39,7 @@ class Classifier(Protocol):
     def threshold(self) -> float:
         """The top probability from which on a prediction counts as sure."""
 
-    def predict(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    def predict(self, rows: "NDArray[np.float32]") -> "NDArray[np.float32]":
         """Return calibrated probabilities (N, L) for features (N, F)."""
 
 

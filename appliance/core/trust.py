@@ -5,15 +5,17 @@ Never in here: how a model computes, or which rule listens to it.
 
 from collections.abc import Sequence
 from math import isfinite
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from appliance.core.readings import Quality
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 
 def judge(
-    probabilities: NDArray[np.float32], labels: Sequence[str], threshold: float
+    probabilities: "NDArray[np.float32]", labels: Sequence[str], threshold: float
 ) -> tuple[str | None, Quality, str | None]:
     """Return the likeliest label, its quality, and the reason where it is not GOOD.
 
