@@ -64,13 +64,18 @@ class Actuator(msgspec.Struct, frozen=True, dict=True):
 
     def command(self, action: str) -> Mapping[str, Scalar]:
         """Return what to set for `action`, which is one of the spellings'."""
-        return next(spelling.set for spelling in self.spellings if spelling.action == action)
+        return self._by_action[action].set
 
     def leases(self, action: str | None) -> bool:
         """Return whether the device ends `action` by itself."""
-        return self.lease_ns is not None and any(
-            spelling.leased for spelling in self.spellings if spelling.action == action
-        )
+        if self.lease_ns is None or action is None:
+            return False
+        spelling = self._by_action.get(action)
+        return spelling is not None and spelling.leased
+
+    @cached_property
+    def _by_action(self) -> Mapping[str, Spelling]:
+        return {spelling.action: spelling for spelling in self.spellings}
 
     def recognise(self, states: Mapping[str, Scalar], expected: str | None) -> str | None:
         """Return the action that `states` (metric -> value) mean, or None where they mean none that is known.

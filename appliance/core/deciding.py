@@ -27,10 +27,11 @@ from appliance.core.events import (
     SendCommand,
 )
 from appliance.core.explain import inputs
-from appliance.core.guards.switches import HOUR_NS, MOST
+from appliance.core.guards.switches import HOUR_NS
 from appliance.core.hands import timed
 from appliance.core.profile import Appliance
 from appliance.core.rules import Conclusion, conclude
+from appliance.core.senses import Sense
 from appliance.core.snapshot import Other, Snapshot
 from appliance.core.state import ApplianceState, DeviceState
 from appliance.core.weighing import FREE, Weighed, reach, weigh
@@ -125,14 +126,11 @@ def opened(memory: Memory) -> tuple[Advice, ...]:
     return tuple(one for one in memory.advice if not one.answered)
 
 
-def told(
-    devices: Mapping[str, DeviceState], effects: Sequence[Effect], now: Instant
-) -> Mapping[str, DeviceState]:
-    """Return `devices`, remembering which of them `effects` command: what these say next may be an echo of their cache."""
+def told(devices: dict[str, DeviceState], effects: Sequence[Effect], now: Instant) -> None:
+    """Remember in `devices` which of them `effects` command: what these say next may be an echo of their cache."""
     for effect in effects:
-        if isinstance(effect, SendCommand) and effect.device in devices:
-            devices = {**devices, effect.device: replace(devices[effect.device], told_ns=now.boottime_ns)}
-    return devices
+        if isinstance(effect, SendCommand) and (before := devices.get(effect.device)) is not None:
+            devices[effect.device] = DeviceState(before.values, before.last_seen, now.boottime_ns)
 
 
 def current_action(spec: Appliance, state: ApplianceState, now: Instant) -> str | None:
@@ -286,20 +284,24 @@ def _advice(spec: Appliance, wish: Proposal) -> Voice:
 
 def _rests_on(snapshot: Snapshot) -> tuple[int, ...]:
     """Return how each channel stands: 0 where its value may be acted on, else why not."""
-    stands = []
-    for channel, sense in snapshot.senses.items():
-        if snapshot.value(channel) is not None:
-            stands.append(0)
-        else:
-            newest = sense.newest()
-            stands.append(1 if newest is None else 2 + newest.quality)
-    others = (*snapshot.words, *snapshot.learned)
-    stands += [0 if snapshot.value(channel) is not None else 1 for channel in others]
+    value = snapshot.value
+    stands = [
+        0 if value(channel) is not None else _why_not(sense) for channel, sense in snapshot.senses.items()
+    ]
+    stands += [0 if value(channel) is not None else 1 for channel in snapshot.words]
+    stands += [0 if value(channel) is not None else 1 for channel in snapshot.learned]
     # A person's word that a stronger voice stands against changes no action, and is still to be seen.
     override = snapshot.memory.override
-    all_of_it = () if override is None else (*snapshot.ladder.actions, *snapshot.ladder.modes)
-    stands.append(0 if override is None else 1 + all_of_it.index(override.action))
+    if override is None:
+        stands.append(0)
+    else:
+        stands.append(1 + (*snapshot.ladder.actions, *snapshot.ladder.modes).index(override.action))
     return tuple(stands)
+
+
+def _why_not(sense: Sense) -> int:
+    newest = sense.newest()
+    return 1 if newest is None else 2 + newest.quality
 
 
 def _command(
@@ -309,6 +311,7 @@ def _command(
     memory, flight = state.memory, state.flight
     now_ns = now.boottime_ns
     tries, faulted = 1, False
+    before = current_action(spec, state, now)
     if flight is not None and memory.commanded == action:
         if flight.flying(now_ns):
             return state, False
@@ -325,7 +328,7 @@ def _command(
             return replace(state, flight=replace(flight, faulted=True)), False
         else:
             tries = flight.tries + 1
-    elif current_action(spec, state, now) == action and not state.resend:
+    elif before == action and not state.resend:
         if flight is not None:
             state = replace(state, flight=None)
         if spec.actuator.leases(action) and _lease_ends_ns(spec, state) <= now_ns:
@@ -333,9 +336,8 @@ def _command(
             effects.append(SendCommand(spec.id, spec.actuator.device, action, spec.actuator.command(action)))
             return replace(state, leased_ns=now_ns), False
         return state, False
-    before = current_action(spec, state, now)
     if tries == 1:
-        memory = replace(memory, commanded=action, commanded_at=now, switches=_switched(memory, now))
+        memory = replace(memory, commanded=action, commanded_at=now, switches=_switched(spec, memory, now))
     # Also a command that is tried again may be the one that is obeyed.
     memory = timed(spec, memory, before, action, now)
     effects.append(SendCommand(spec.id, spec.actuator.device, action, spec.actuator.command(action)))
@@ -357,11 +359,15 @@ def _lease_ends_ns(spec: Appliance, state: ApplianceState) -> int:
     return 0 if state.leased_ns is None else state.leased_ns + (spec.actuator.lease_ns or 0) // 2
 
 
-def _switched(memory: Memory, now: Instant) -> tuple[Instant, ...]:
-    recent = [
-        switch for switch in memory.switches if (age := now.since(switch)) is not None and age < HOUR_NS
-    ]
-    return (*recent[-(MOST - 1) :], now)
+def _switched(spec: Appliance, memory: Memory, now: Instant) -> tuple[Instant, ...]:
+    """Return the switches of the last hour, as many as a guard counts, and the one of `now`."""
+    switches = memory.switches[-spec.counted :] if spec.counted else ()
+    # In order: those that are too old come first.
+    for index, switch in enumerate(switches):
+        age = now.since(switch)
+        if age is not None and age < HOUR_NS:
+            return (*switches[index:], now)[-spec.counted :]
+    return (now,) if spec.counted else ()
 
 
 def _wake_ns(spec: Appliance, state: ApplianceState, snapshot: Snapshot) -> int:
@@ -369,11 +375,12 @@ def _wake_ns(spec: Appliance, state: ApplianceState, snapshot: Snapshot) -> int:
     now_ns = snapshot.now.boottime_ns
     next_bin_ns = (now_ns // BIN_NS + 1) * BIN_NS
     wakes = [next_bin_ns]
-    after = snapshot if state.memory is snapshot.memory else replace(snapshot, memory=state.memory)
-    for guard in spec.guards:
-        wake_ns = guard.wakes_ns(after)
-        if wake_ns is not None:
-            wakes.append(wake_ns)
+    if spec.guards:
+        after = snapshot if state.memory is snapshot.memory else replace(snapshot, memory=state.memory)
+        for guard in spec.guards:
+            wake_ns = guard.wakes_ns(after)
+            if wake_ns is not None:
+                wakes.append(wake_ns)
     since = state.memory.true_since
     if since:
         timers = (timer for rule in (*spec.rules, *spec.instead) for timer in rule.timers)
@@ -386,14 +393,14 @@ def _wake_ns(spec: Appliance, state: ApplianceState, snapshot: Snapshot) -> int:
     if state.leased_ns is not None:
         wakes.append(_lease_ends_ns(spec, state))
     if state.flight is not None:
-        wakes.append(state.flight.sent_ns + SETTLE_NS)
-        wakes.append(state.flight.sent_ns + FAULT_RETRY_NS)
+        wakes += (state.flight.sent_ns + SETTLE_NS, state.flight.sent_ns + FAULT_RETRY_NS)
     for sense in state.senses.values():
-        max_age_ns = sense.channel.max_age_ns
+        fresh_ns = next_bin_ns - sense.channel.max_age_ns
         for heard in sense.sources.values():
             # Most hold far longer than to the next bin.
-            if heard.good_ns is not None and heard.good_ns + max_age_ns < next_bin_ns:
-                wakes.append(heard.good_ns + max_age_ns + 1)
+            good_ns = heard.good_ns
+            if good_ns is not None and good_ns < fresh_ns:
+                wakes.append(good_ns + sense.channel.max_age_ns + 1)
     for told in state.words.values():
         wakes += [said.heard_ns + told.channel.max_age_ns + 1 for said in told.sources.values()]
     return min([wake for wake in wakes if wake > now_ns])

@@ -15,6 +15,7 @@ from appliance.core.arbitration import Authority, Ladder, Proposal
 from appliance.core.commands import Actuator
 from appliance.core.conditions import Node
 from appliance.core.guards import Guard, NoFault
+from appliance.core.guards.switches import Switches
 from appliance.core.overrides import Ends
 from appliance.core.payloads.message import Scalar
 from appliance.core.readings import Channel
@@ -202,6 +203,11 @@ class Appliance(msgspec.Struct, frozen=True, dict=True):
     def bound(self) -> frozenset[str]:
         """The channels that something in this home feeds: a sensor, or a model."""
         return frozenset([*(channel for _, _, channel in self.sources), *self.models])
+
+    @cached_property
+    def counted(self) -> int:
+        """How many switches of the last hour a guard looks at."""
+        return max((guard.per_hour for guard in self.guards if isinstance(guard, Switches)), default=0)
 
     @cached_property
     def fault_finders(self) -> tuple[Guard, ...]:

@@ -13,11 +13,10 @@ import msgspec
 from appliance.core.clock import SECOND, Instant
 from appliance.core.quantities import Quantity
 
-SMOOTHING_NS = 10 * SECOND
+SMOOTHING_S = 10
+SMOOTHING_NS = SMOOTHING_S * SECOND
 """Sensors average over about ten seconds, so two readings closer together than that may differ as much as ten seconds
 allow: a jump is judged against the greater of the time passed and this (assumed)."""
-
-NUMBERS = (float, int)
 
 
 class Quality(IntEnum):
@@ -26,6 +25,9 @@ class Quality(IntEnum):
     GOOD = 0
     UNCERTAIN = 1
     BAD = 2
+
+
+_FINE: tuple[Quality, None] = (Quality.GOOD, None)
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False):
@@ -93,43 +95,59 @@ def check(
     """
     quantity = channel.quantity
     value = reading.value
-    if not isinstance(value, NUMBERS) or isinstance(value, bool) or not isfinite(value):
+    # A flag is an int to isinstance, and no number.
+    if type(value) is not float and type(value) is not int:
         return Quality.BAD, "no number"
-    if value in quantity.sentinels:
-        return Quality.BAD, "sentinel"
-    if reading.unit != quantity.unit:
-        return (
-            (Quality.UNCERTAIN, "no unit") if reading.unit is None else (Quality.BAD, f"unit {reading.unit}")
-        )
-    if not quantity.low <= value <= quantity.high:
-        return Quality.BAD, "out of range"
-    if retained:
-        return Quality.UNCERTAIN, "retained"
+    if (
+        not quantity.low <= value <= quantity.high
+        or reading.unit != quantity.unit
+        or value in quantity.sentinels
+        or retained
+    ):
+        return _refused(value, reading.unit, quantity)
     if previous is None:
-        return Quality.GOOD, None
-    if _jumps(value, quantity, previous, now):
+        return _FINE
+    rate, good_value = quantity.max_rate_per_s, previous.good_value
+    if (
+        rate is not None
+        and good_value is not None
+        and abs(value - good_value) > rate * SMOOTHING_S
+        and _jumps(value, rate, good_value, previous, now)
+    ):
         return Quality.BAD, "jump"
     if (
-        channel.frozen_after_ns is not None
-        and value == previous.value
+        value == previous.value
+        and channel.frozen_after_ns is not None
         and now.boottime_ns - previous.heard_ns <= channel.max_age_ns
         and now.boottime_ns - previous.changed_ns >= channel.frozen_after_ns
         and abs(value) > quantity.still_steps * quantity.resolution
     ):
         return Quality.BAD, "frozen"
-    return Quality.GOOD, None
+    return _FINE
 
 
-def _jumps(value: float, quantity: Quantity, previous: Heard, now: Instant) -> bool:
-    if quantity.max_rate_per_s is None or previous.good_value is None or previous.good_ns is None:
-        return False
+def _refused(value: float, unit: str | None, quantity: Quantity) -> tuple[Quality, str]:
+    """Return what is wrong with a number that is not simply good, the worst first; where nothing else is, it was retained."""
+    if not isfinite(value):
+        return Quality.BAD, "no number"
+    if value in quantity.sentinels:
+        return Quality.BAD, "sentinel"
+    if unit != quantity.unit:
+        return (Quality.UNCERTAIN, "no unit") if unit is None else (Quality.BAD, f"unit {unit}")
+    if not quantity.low <= value <= quantity.high:
+        return Quality.BAD, "out of range"
+    return Quality.UNCERTAIN, "retained"
+
+
+def _jumps(value: float, rate: float, good_value: float, previous: Heard, now: Instant) -> bool:
     now_ns = now.boottime_ns
-    reach = quantity.max_rate_per_s * max(now_ns - previous.good_ns, SMOOTHING_NS) / SECOND
-    if abs(value - previous.good_value) <= reach:
+    good_ns = now_ns if previous.good_ns is None else previous.good_ns
+    reach = rate * max(now_ns - good_ns, SMOOTHING_NS) / SECOND
+    if abs(value - good_value) <= reach:
         return False
     # A second reading on the same side confirms the first: a plume that goes on rising is one, two spikes in a row hardly.
     jumped_to = previous.jumped_to
-    return jumped_to is None or (value > previous.good_value) is not (jumped_to > previous.good_value)
+    return jumped_to is None or (value > good_value) is not (jumped_to > good_value)
 
 
 def hear(
@@ -147,20 +165,23 @@ def hear(
     """
     if resent and previous is not None:
         return previous
-    quality, reason = check(reading, channel, previous, now, retained=retained)
-    value = None if reason == "no number" else float(reading.value)
+    fine = check(reading, channel, previous, now, retained=retained)
     now_ns = now.boottime_ns
     if previous is None:
-        if resent and quality is Quality.GOOD:
+        quality, reason = fine
+        value = None if reason == "no number" else float(reading.value)
+        if resent and fine is _FINE:
             quality, reason = Quality.UNCERTAIN, "resent"
         good = quality is Quality.GOOD
         return Heard(
             now_ns, now_ns, value, quality, reason, now_ns if good else None, value if good else None
         )
+    value = None if fine[1] == "no number" else float(reading.value)
     # After a silence nobody knows whether it moved meanwhile: only what was heard not to move is frozen.
-    silent = now_ns - previous.heard_ns > channel.max_age_ns
-    changed_ns = previous.changed_ns if value == previous.value and not silent else now_ns
-    if quality is Quality.GOOD:
+    still = value == previous.value and now_ns - previous.heard_ns <= channel.max_age_ns
+    changed_ns = previous.changed_ns if still else now_ns
+    quality, reason = fine
+    if reason is None:
         return Heard(now_ns, changed_ns, value, quality, None, now_ns, value)
     jumped_to = value if reason == "jump" else None
     return Heard(now_ns, changed_ns, value, quality, reason, previous.good_ns, previous.good_value, jumped_to)

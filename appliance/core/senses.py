@@ -11,6 +11,8 @@ from appliance.core.clock import Instant
 from appliance.core.readings import Channel, Heard, Quality, Reading, hear, known, median
 from appliance.core.windows import Window
 
+GOOD = Quality.GOOD
+
 
 class Sense(msgspec.Struct, frozen=True):
     """One measured channel: what each of its sources said last, and the bins of what could be believed."""
@@ -32,19 +34,26 @@ class Sense(msgspec.Struct, frozen=True):
 
     def age_ns(self, now: Instant) -> int | None:
         """Return the nanoseconds since a source was last heard well, or None: never since boot."""
+        if len(self.sources) == 1:
+            for heard in self.sources.values():
+                return None if heard.good_ns is None else now.boottime_ns - heard.good_ns
         good = [heard.good_ns for heard in self.sources.values() if heard.good_ns is not None]
         return now.boottime_ns - max(good) if good else None
 
     def hear(self, source: str, reading: Reading, now: Instant, *, retained: bool, resent: bool) -> "Sense":
         """Return this sense after `source` said `reading`; a good value goes into the bins as the median of the sources."""
-        heard = hear(reading, self.channel, self.sources.get(source), now, retained=retained, resent=resent)
-        sources = {**self.sources, source: heard}
-        window = self.window
-        if heard.quality is Quality.GOOD and not resent:
-            value = heard.good_value if len(sources) == 1 else _middle(sources, self.channel, now)
-            if value is not None:
-                window = window.push(self.channel.quantity.steps(value), now.boottime_ns)
-        return Sense(self.channel, sources, window)
+        channel, before = self.channel, self.sources
+        heard = hear(reading, channel, before.get(source), now, retained=retained, resent=resent)
+        # One sensor a channel is the ordinary case.
+        alone = not before or (len(before) == 1 and source in before)
+        sources = {source: heard} if alone else {**before, source: heard}
+        if resent or heard.reason is not None or heard.quality is not GOOD:
+            return Sense(channel, sources, self.window)
+        value = heard.good_value if alone else _middle(sources, channel, now)
+        if value is None:
+            return Sense(channel, sources, self.window)
+        window = self.window.push(channel.quantity.steps(value), now.boottime_ns)
+        return Sense(channel, sources, window)
 
 
 def _middle(sources: Mapping[str, Heard], channel: Channel, now: Instant) -> float | None:

@@ -111,6 +111,8 @@ off_below = "5 W"
 [guards.longest_run]
 for = "2 h"
 rest = "30 min"
+[guards.switches]
+per_hour = 30
 [fallback]
 because = "nobody asks"
 [commands.zigbee2mqtt]

@@ -4,6 +4,7 @@ Never in here: deciding. Everything is read off a snapshot or a decision that wa
 """
 
 import re
+from functools import lru_cache
 
 from appliance.core.events import Decision, Input
 from appliance.core.quantities import with_unit
@@ -22,9 +23,16 @@ def places(template: str) -> frozenset[str]:
 
 def fill(template: str, snapshot: Snapshot) -> str:
     """Return `template` with each {channel} replaced by its value and unit, or "unknown"."""
-    if "{" not in template:
+    parts = _parts(template)
+    if len(parts) == 1:
         return template
-    return _PLACE.sub(lambda match: _shown(match[1], snapshot), template)
+    return "".join([_shown(part, snapshot) if place else part for place, part in parts])
+
+
+@lru_cache(maxsize=1024)
+def _parts(template: str) -> tuple[tuple[bool, str], ...]:
+    """Return what `template` is made of: its text, and in between (True) the channels that it names."""
+    return tuple((index % 2 == 1, part) for index, part in enumerate(_PLACE.split(template)))
 
 
 def _shown(channel: str, snapshot: Snapshot) -> str:
@@ -66,10 +74,9 @@ def _worded(name: str, told: Told, snapshot: Snapshot) -> Input:
 
 
 def _measured(name: str, sense: Sense, snapshot: Snapshot) -> Input:
-    value = sense.value(snapshot.now)
+    value = snapshot.value(name)
     unit = sense.channel.quantity.unit
-    age = sense.age_ns(snapshot.now)
-    age_s = _seconds(age)
+    age_s = _seconds(sense.age_ns(snapshot.now))
     if value is not None:
         return Input(name, value, unit, age_s, "good")
     newest = sense.newest()
