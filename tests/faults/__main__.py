@@ -1,0 +1,40 @@
+"""The fault matrix: `python -m tests.faults [--quick] [ROW ...]` prints a table, and fails where a figure falls short."""
+
+import argparse
+import sys
+
+from tests.faults.row import Size, discover, play
+
+
+def main() -> int:
+    """Run the rows that are asked for, or all; return 1 where one falls short."""
+    asked = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    asked.add_argument("rows", nargs="*", metavar="ROW", help="such as B1; without any: all")
+    asked.add_argument("--quick", action="store_true", help="the short form of each, as in the tests")
+    asked.add_argument("--list", action="store_true", help="name the rows, run none")
+    given = asked.parse_args()
+    found = discover()
+    unknown = [name for name in given.rows if name.upper() not in found]
+    if unknown:
+        asked.error(f"no such row: {', '.join(unknown)}; there are {', '.join(found)}")
+    short = []
+    for name in [row.upper() for row in given.rows] or list(found):
+        row = found[name].row
+        if given.list:
+            print(f"{name:<4} {row.fault}: {row.promise}")
+            continue
+        outcome = play(found[name], Size(given.quick))
+        if not outcome.holds:
+            short.append(name)
+        verdict = "holds" if outcome.holds else "SHORT"
+        print(f"{name:<4} {verdict:<6} {outcome.seconds:5.0f} s  {row.fault}. Promised: {row.promise}")
+        for figure in outcome.figures:
+            print(f"                    {figure}")
+        sys.stdout.flush()
+    if short:
+        print(f"short: {', '.join(short)}")
+    return 1 if short else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
