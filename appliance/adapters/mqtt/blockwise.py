@@ -19,8 +19,12 @@ class BlockwiseSocket:
     def __init__(self, sock: socket.socket) -> None:
         sock.settimeout(0.0)
         self._sock = sock
-        self._received = memoryview(b"")
-        self._ended = False
+        self.data = b""
+        """What was received last; nobody has taken it from `at` on."""
+        self.at = 0
+        self._granted = 0
+        self.ended = False
+        """Whether the peer has closed, or paho is done."""
         self._unsent: list[bytes] = []
         self._unsent_bytes = 0
 
@@ -28,30 +32,40 @@ class BlockwiseSocket:
 
     @property
     def buffered(self) -> int:
-        """Bytes received that nobody has taken yet; 1 where the peer has closed, so that somebody notices."""
-        return len(self._received) or int(self._ended)
+        """Bytes received that nobody has taken yet."""
+        return len(self.data) - self.at
+
+    @property
+    def hidden(self) -> bool:
+        """Whether more was received than the event loop can see: TLS decrypts whole records."""
+        return isinstance(self._sock, ssl.SSLSocket) and self._sock.pending() > 0
 
     @property
     def unsent(self) -> int:
         """Bytes that wait to be sent."""
         return self._unsent_bytes
 
-    def fill(self) -> None:
-        """Read what is there, one block, unless a block waits already. Raises OSError where the connection is broken."""
-        if len(self._received) >= BLOCK:
+    def fill(self, wanted: int = 0) -> None:
+        """Read what is there, one block, unless a block (or `wanted` bytes, where that is more) waits already.
+
+        Raises OSError where the connection is broken.
+        """
+        waits = len(self.data) - self.at
+        if waits >= max(BLOCK, wanted):
             return  # the rest stays with the operating system, which then slows down the sender
         try:
             data = self._sock.recv(BLOCK)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return
         if not data:
-            self._ended = True
+            self.ended = True
             return
         if isinstance(self._sock, ssl.SSLSocket):
             # TLS decrypts whole records: what is left of them raises no event of the operating system.
             while self._sock.pending() and len(data) < BLOCK:
                 data += self._sock.recv(BLOCK)
-        self._received = memoryview(bytes(self._received) + data) if self._received else memoryview(data)
+        self.data = self.data[self.at :] + data if waits else data
+        self.at = 0
 
     def flush(self) -> bool:
         """Send what waits, in one call; return whether all of it went. Raises OSError where the connection is broken."""
@@ -72,14 +86,21 @@ class BlockwiseSocket:
 
     # ------------------------------------------------------------ for paho
 
+    def grant(self, end: int) -> None:
+        """Let paho receive what lies before `end`: one packet, and not the beginning of the next."""
+        self._granted = end
+
     def recv(self, size: int) -> bytes:
-        """Return up to `size` bytes of what was received; BlockingIOError where nothing is left, b"" after the end."""
-        if not self._received:
-            if self._ended:
+        """Return up to `size` bytes of what was granted; BlockingIOError where nothing is left, b"" after the end."""
+        at = self.at
+        if at >= self._granted:
+            if self.ended and at >= len(self.data):
                 return b""
             raise BlockingIOError
-        data = bytes(self._received[:size])
-        self._received = self._received[size:]
+        data = self.data[at : min(at + size, self._granted)]
+        self.at += len(data)
+        if self.at == self._granted:
+            self._granted = 0
         return data
 
     def send(self, data: bytes | bytearray) -> int:
@@ -99,8 +120,8 @@ class BlockwiseSocket:
 
     def pending(self) -> int:
         """Return the bytes that are here without a system call."""
-        return self.buffered
+        return max(self._granted - self.at, 0)
 
     def close(self) -> None:
         """Note that paho is done with it; the loop still watches the descriptor, so its session closes it (`shut`)."""
-        self._ended = True
+        self.ended = True

@@ -9,6 +9,7 @@ import logging
 import random
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from appliance.adapters.mqtt.dialing import Address
 from appliance.adapters.mqtt.session import Session
@@ -179,6 +180,7 @@ class Link:
             log.exception("the news that the link is %s was not dealt with", "up" if connected else "down")
 
 
+@lru_cache(maxsize=4096)
 def valid_topic(topic: str) -> str:
     """Return `topic`, which may be published to. Raises ConfigError where no broker accepts it, or a log would suffer."""
     if not _TOPIC.fullmatch(topic):

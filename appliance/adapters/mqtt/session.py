@@ -14,6 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from appliance.adapters.mqtt import packets
 from appliance.adapters.mqtt.blockwise import BlockwiseSocket
 from appliance.adapters.mqtt.dialing import CONNECT_S, Address, dial
 from appliance.core.clock import Instant
@@ -28,6 +29,8 @@ MAX_BATCH = 4096
 """Messages of one wake-up; a block of 64 KiB holds fewer, unless they are all but empty."""
 PING_S = 10
 """A quiet link is pinged after so long at the latest: it must be answered before the link counts as half-open."""
+MAX_PACKET = (4 << 20) + (64 << 10)
+"""Bytes of the largest packet that is held until it is whole."""
 MAX_UNACKNOWLEDGED = 256
 """Messages of QoS 1 that the broker has not acknowledged; paho would keep any number of them."""
 
@@ -67,6 +70,10 @@ class Session:
         self._flush_soon = False
         self._reading = False
         self._rest_soon = False
+        self._wanted = 0
+        """Bytes of a packet of which only a part is here."""
+        self._skip = 0
+        """Bytes still to come of one that is let go of."""
         self.closed: asyncio.Future[str] = self._loop.create_future()
         self._accepted: asyncio.Future[str | None] = self._loop.create_future()
         self._subscribed: asyncio.Future[None] = self._loop.create_future()
@@ -129,8 +136,13 @@ class Session:
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> bool:
         """Send with the other sends of this wake-up; False where the connection has ended or too much waits already."""
-        if self.closed.done() or self._socket is None or self._socket.unsent > (1 << 20):
+        sock = self._socket
+        if self.closed.done() or sock is None or sock.unsent > (1 << 20):
             return False
+        if not qos:
+            sock.send(packets.publish(topic, payload, retain=retain))
+            self._write_soon()
+            return True
         return (
             self._client.publish(topic, payload, qos=qos, retain=retain).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
         )
@@ -174,10 +186,11 @@ class Session:
             return
         self._reading = True
         try:
-            sock.fill()
-            while sock.buffered and self._socket is not None and len(self._batch) < MAX_BATCH:
-                if self._client.loop_read() != 0:
-                    break
+            sock.fill(self._wanted)
+            while len(self._batch) < MAX_BATCH and self._take(sock):
+                pass
+            if sock.ended and len(self._batch) < MAX_BATCH:
+                self.end(self._gone)
             self.heard_s = self._loop.time()
         except ConnectionError:
             self.end(self._gone)
@@ -186,6 +199,7 @@ class Session:
         finally:
             self._reading = False
         batch, self._batch = self._batch, []
+        unread = len(batch) == MAX_BATCH
         if batch:
             try:
                 self._deliver(batch, self._clock())
@@ -194,10 +208,61 @@ class Session:
                 if self.failures <= 10 or self.failures % 1000 == 0:
                     log.exception("%d messages were not dealt with (failure %d)", len(batch), self.failures)
         self._write()
-        if self._socket is not None and self._socket.buffered and not self._rest_soon:
+        if self._socket is not None and (unread or self._socket.hidden) and not self._rest_soon:
             # The socket's own wake-ups go on meanwhile: one of these at a time, else they grow more with each turn.
             self._rest_soon = True
             self._loop.call_soon(self._read_rest)
+
+    def _take(self, sock: BlockwiseSocket) -> bool:
+        """Deal with the next packet, or as much as is here of one that is let go of; return False where more must come."""
+        data, at = sock.data, sock.at
+        if self._skip:
+            gone = min(self._skip, len(data) - at)
+            sock.at += gone
+            self._skip -= gone
+            return gone > 0
+        begins = packets.head(data, at)
+        if begins is None:
+            self._wanted = 0
+            return False
+        first, _, end = begins
+        if end - at > MAX_PACKET:
+            return self._let_go(sock, begins)
+        if end > len(data):
+            self._wanted = end - at
+            return False
+        self._wanted = 0
+        if first & 0xF0 != packets.PUBLISH or first & packets.QOS_2:
+            sock.grant(end)
+            return self._client.loop_read() == MQTTErrorCode.MQTT_ERR_SUCCESS
+        sock.at = end
+        try:
+            heard, acknowledge = packets.message(data, begins)
+        except UnicodeDecodeError:
+            self.dropped += 1
+            return True
+        if acknowledge:
+            sock.send(acknowledge)
+        self._keep(heard)
+        return True
+
+    def _let_go(self, sock: BlockwiseSocket, begins: packets.Head) -> bool:
+        """Begin to let go of a packet that is too large: it is never held. Return False where more must come for that."""
+        acknowledge, here = packets.acknowledgement(sock.data, begins)
+        if here > len(sock.data):
+            self._wanted = here - sock.at
+            return False
+        if acknowledge:
+            sock.send(acknowledge)
+        self.dropped += 1
+        self._wanted, self._skip = 0, begins.end - sock.at
+        return True
+
+    def _keep(self, heard: Message) -> None:
+        if self._too_large(heard):
+            self.dropped += 1
+        else:
+            self._batch.append(heard)
 
     def _read_rest(self) -> None:
         self._rest_soon = False
@@ -231,11 +296,7 @@ class Session:
     def _on_message(self, client: Client, userdata: object, message: MQTTMessage) -> None:
         del client, userdata
         try:
-            heard = Message(message.topic, bytes(message.payload), message.retain)
-            if self._too_large(heard):
-                self.dropped += 1
-            else:
-                self._batch.append(heard)
+            self._keep(Message(message.topic, bytes(message.payload), message.retain))
         except UnicodeDecodeError:
             self.dropped += 1
 
