@@ -123,7 +123,7 @@ def entitled(spec: Appliance, action: str, authority: Authority, current: int | 
 
 def opened(memory: Memory) -> tuple[Advice, ...]:
     """Return what a person may still accept or dismiss."""
-    return tuple(one for one in memory.advice if not one.answered)
+    return tuple(one for one in memory.advice if not one.answered) if memory.advice else ()
 
 
 def told(devices: dict[str, DeviceState], effects: Sequence[Effect], now: Instant) -> None:
@@ -396,7 +396,8 @@ def _wake_ns(spec: Appliance, state: ApplianceState, snapshot: Snapshot) -> int:
         wakes += (state.flight.sent_ns + SETTLE_NS, state.flight.sent_ns + FAULT_RETRY_NS)
     for sense in state.senses.values():
         fresh_ns = next_bin_ns - sense.channel.max_age_ns
-        for heard in sense.sources.values():
+        alone = sense.alone
+        for heard in sense.sources.values() if alone is None else (alone,):
             # Most hold far longer than to the next bin.
             good_ns = heard.good_ns
             if good_ns is not None and good_ns < fresh_ns:

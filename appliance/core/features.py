@@ -6,13 +6,13 @@ Causal and of bounded memory, whatever the sensor's rate. Never in here: a model
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
 from functools import cached_property
-from math import cos, nan, pi, sin
-from typing import TYPE_CHECKING, Any, Literal
+from math import cos, nan, pi, sin, sqrt
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from appliance.core.clock import SECOND, Instant
-from appliance.core.windows import FINE_NS, Window
+from appliance.core.windows import EXACT, FINE_NS, Ahead, Window
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,16 +107,20 @@ def row(windows: Mapping[str, Window], spec: FeatureSpec, now: Instant, zone: tz
                 if value is not None:
                     values[place] = value
             continue
-        exact = window.exact(RECENT_NS)
-        for place, of in plan.fine:
-            values[place] = of(exact)
+        above = window.open_mean(RECENT_NS) - plan.around
+        for place, at_zero, rise in plan.lines:
+            values[place] = at_zero + rise * above
+        for place, at_zero, rise, span_ns, edge in plan.lows:
+            values[place] = at_zero + rise * above - window.extreme(span_ns, edge, least=True)
+        for place, at_zero, rise, span_ns, edge in plan.highs:
+            values[place] = window.extreme(span_ns, edge, least=False) - at_zero - rise * above
+        for place, a, b, c in plan.variances:
+            values[place] = sqrt(max(a + above * (b + c * above), 0.0))
         if plan.coarse:
-            exact_coarse = window.exact(FINE_NS + 1)
-            for place, of in plan.coarse:
-                values[place] = of(exact_coarse)
-        for place, of, edge, span_ns, least in plan.baselines:
-            room = window.extreme(span_ns, edge, least=least)
-            values[place] = of(exact) - room if least else room - of(exact)
+            for place, kind, ahead in plan.coarse:
+                value = _STATISTIC[kind](ahead, window.exact(FINE_NS + 1))
+                if value is not None:
+                    values[place] = value
     for place, feature in spec.times:
         local = now.local(zone)
         angle = 2 * pi * (local.hour * 60 + local.minute) / 1440
@@ -133,32 +137,55 @@ class Look(msgspec.Struct, frozen=True, eq=False):
 class _Plan(msgspec.Struct, frozen=True):
     """How the features of a channel follow from its open bin, while that is open; what is not in it is unknown as long.
 
-    `fine` and `coarse`: the place, and what gives it from the open bin's mean. `baselines`: the place, what gives the mean of
-    the last two minutes, the room's extreme but for the open bin, of which span, and whether it is the least.
+    All of them follow from d, by how much the open bin's mean lies above `around`: `lines` (place, value at d = 0, rise);
+    `lows` and `highs` the same of the last two minutes, and the span and its extreme but for the open bin; `variances` (place,
+    a, b, c) by a + d (b + c d). `coarse` are statistics over longer spans (place, kind, what they rest on).
     """
 
-    fine: tuple[tuple[int, Callable[[int], float]], ...]
-    coarse: tuple[tuple[int, Callable[[int], float]], ...]
-    baselines: tuple[tuple[int, Callable[[int], float], float | None, int, bool], ...]
+    around: float
+    lines: tuple[tuple[int, float, float], ...]
+    lows: tuple[tuple[int, float, float, int, float | None], ...]
+    highs: tuple[tuple[int, float, float, int, float | None], ...]
+    variances: tuple[tuple[int, float, float, float], ...]
+    coarse: tuple[tuple[int, Kind, Ahead], ...]
+
+
+_STATISTIC: Mapping[str, Callable[[Ahead, int], float | None]] = {
+    "mean": Ahead.mean,
+    "slope": Ahead.slope,
+    "spread": Ahead.spread,
+}
 
 
 def _plan(window: Window, look: Look, now_ns: int) -> _Plan:
-    fine: list[tuple[int, Callable[[int], Any]]] = []
-    coarse: list[tuple[int, Callable[[int], Any]]] = []
-    baselines: list[tuple[int, Callable[[int], float], float | None, int, bool]] = []
+    # Around the newest closed bin, so that of a value that stands still every slope is nothing, to the last bit.
+    before = window.fine.means[-1] if window.fine.means else None
+    around = 0.0 if before is None else before
+    exact = int(around * EXACT)
+    lines: list[tuple[int, float, float]] = []
+    lows: list[tuple[int, float, float, int, float | None]] = []
+    highs: list[tuple[int, float, float, int, float | None]] = []
+    variances: list[tuple[int, float, float, float]] = []
+    coarse: list[tuple[int, Kind, Ahead]] = []
     for place, kind, span_ns in look.asks:
         if kind in ("above_low", "below_high"):
             recent = window.ahead(now_ns, RECENT_NS)
             if recent is not None and _has_baseline(window, now_ns):
                 least = kind == "above_low"
                 edge = window.edge(now_ns, span_ns, least=least)
-                baselines.append((place, recent.mean, edge, span_ns, least))
+                (lows if least else highs).append((place, *recent.mean_by(exact), span_ns, edge))
             continue
         ahead = window.ahead(now_ns, span_ns)
-        if ahead is not None and (kind == "mean" or ahead.bins > 1):
-            of = ahead.mean if kind == "mean" else ahead.slope if kind == "slope" else ahead.spread
-            (fine if span_ns <= FINE_NS else coarse).append((place, of))
-    return _Plan(tuple(fine), tuple(coarse), tuple(baselines))
+        if ahead is None:
+            continue
+        if span_ns > FINE_NS:
+            coarse.append((place, kind, ahead))
+        elif kind == "spread":
+            if (variance := ahead.variance_by(exact)) is not None:
+                variances.append((place, *variance))
+        elif (line := ahead.mean_by(exact) if kind == "mean" else ahead.slope_by(exact)) is not None:
+            lines.append((place, *line))
+    return _Plan(around, tuple(lines), tuple(lows), tuple(highs), tuple(variances), tuple(coarse))
 
 
 def _value(window: Window, kind: Kind, span_ns: int, now_ns: int) -> float | None:

@@ -15,18 +15,20 @@ GOOD = Quality.GOOD
 
 
 class Sense(msgspec.Struct, frozen=True):
-    """One measured channel: what each of its sources said last, and the bins of what could be believed."""
+    """One measured channel: what each of its sources said last, and the bins of what could be believed.
+
+    `alone` is the only source's word where there is just one, the ordinary case.
+    """
 
     channel: Channel
     sources: Mapping[str, Heard]
     window: Window
+    alone: Heard | None = None
 
     def value(self, now: Instant) -> float | None:
         """Return the newest value that may be acted on, the median over the sources that are known; None: unknown."""
-        if len(self.sources) == 1:
-            for heard in self.sources.values():
-                return known(heard, self.channel, now)
-        return _middle(self.sources, self.channel, now)
+        heard = self.alone
+        return _middle(self.sources, self.channel, now) if heard is None else known(heard, self.channel, now)
 
     def newest(self) -> Heard | None:
         """Return what was heard last of any source, believed or not; None where nothing was."""
@@ -34,9 +36,8 @@ class Sense(msgspec.Struct, frozen=True):
 
     def age_ns(self, now: Instant) -> int | None:
         """Return the nanoseconds since a source was last heard well, or None: never since boot."""
-        if len(self.sources) == 1:
-            for heard in self.sources.values():
-                return None if heard.good_ns is None else now.boottime_ns - heard.good_ns
+        if self.alone is not None:
+            return None if self.alone.good_ns is None else now.boottime_ns - self.alone.good_ns
         good = [heard.good_ns for heard in self.sources.values() if heard.good_ns is not None]
         return now.boottime_ns - max(good) if good else None
 
@@ -47,13 +48,12 @@ class Sense(msgspec.Struct, frozen=True):
         # One sensor a channel is the ordinary case.
         alone = not before or (len(before) == 1 and source in before)
         sources = {source: heard} if alone else {**before, source: heard}
-        if resent or heard.reason is not None or heard.quality is not GOOD:
-            return Sense(channel, sources, self.window)
-        value = heard.good_value if alone else _middle(sources, channel, now)
-        if value is None:
-            return Sense(channel, sources, self.window)
-        window = self.window.push(channel.quantity.steps(value), now.boottime_ns)
-        return Sense(channel, sources, window)
+        window = self.window
+        if not resent and heard.quality is GOOD:
+            value = heard.good_value if alone else _middle(sources, channel, now)
+            if value is not None:
+                window = window.push(channel.quantity.steps(value), now.boottime_ns)
+        return Sense(channel, sources, window, heard if alone else None)
 
 
 def _middle(sources: Mapping[str, Heard], channel: Channel, now: Instant) -> float | None:

@@ -91,6 +91,30 @@ class Ahead(msgspec.Struct, frozen=True, gc=False):
         """Return the mean of the bins' means."""
         return (self.total + exact) / EXACT / self.bins
 
+    def mean_by(self, around: int) -> tuple[float, float]:
+        """Return the mean as a line in d, by how much the newest bin's mean lies above `around`: (its value at 0, its rise)."""
+        return self.mean(around), 1 / self.bins
+
+    def slope_by(self, around: int) -> tuple[float, float] | None:
+        """Return the slope as a line in d, as `mean_by` does; None as in `slope`."""
+        at_zero = self.slope(around)
+        if at_zero is None:
+            return None
+        above = self.bins * self.place - self.places
+        return at_zero, above / (self.bins * self.places_squared - self.places**2) * self.a_minute
+
+    def variance_by(self, around: int) -> tuple[float, float, float] | None:
+        """Return the square of the spread as a + d (b + c d), d as in `mean_by`; None as in `slope`."""
+        bins, total = self.bins, self.total + around
+        if bins < 2:
+            return None
+        below = bins * bins
+        return (
+            (bins * (self.squares + around * around) - total * total) / below / EXACT / EXACT,
+            2 * (bins * around - total) / below / EXACT,
+            (bins - 1) / below,
+        )
+
     def slope(self, exact: int) -> float | None:
         """Return their least-squares slope per minute; None where fewer than two bins are known."""
         bins, places = self.bins, self.places
@@ -308,8 +332,12 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
 
     def exact(self, span_ns: int) -> int:
         """Return the open bin's mean, as `ahead` of that span wants it. Something must have been heard."""
+        return int(self.open_mean(span_ns) * EXACT)
+
+    def open_mean(self, span_ns: int) -> float:
+        """Return the open bin's mean, of the width that the span is made of. Something must have been heard."""
         open_bin = self._open(span_ns)
-        return int(open_bin.total / open_bin.count * self.resolution * EXACT)
+        return open_bin.total / open_bin.count * self.resolution
 
     def ahead(self, now_ns: int, span_ns: int) -> Ahead | None:
         """Return what statistics over the span rest on besides `exact`; None where the newest bin has heard nothing (yet).

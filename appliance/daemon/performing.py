@@ -7,6 +7,7 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -62,6 +63,16 @@ class Performer:
         self.observers: list[Observer] = []
         self.counts: Counter[str] = Counter()
         self._said: dict[tuple[str, str], Scalar] = {}
+        self._ways: Mapping[type[Effect], Callable[[Any, Instant], None]] = {
+            # What is to be kept of readings was kept already, in its place among the events.
+            Repeat: lambda effect, now: store.repeat(effect.decision_id, now),
+            Record: self._record,
+            SendCommand: self._send,
+            Recommend: self._recommend,
+            Remember: lambda effect, _: store.remember(effect.appliance, effect.memory),
+            AskState: self._ask,
+            Notify: self._notify,
+        }
 
     def keep(self, events: Iterable[Event], effects: Sequence[Effect], at: Instant) -> None:
         """Keep what happened, in its order, with what it led to: a history without it can't be replayed.
@@ -137,33 +148,36 @@ class Performer:
 
     def perform(self, effect: Effect, now: Instant) -> None:
         """Carry out one effect."""
-        match effect:
-            case Keep():
-                pass  # kept already, in its place among the events
-            case Repeat(decision_id=decision_id):
-                self._store.repeat(decision_id, now)
-            case Record(decision):
-                self.counts["decisions"] += 1
-                self._store.record(decision)
-                for observer in self.observers:
-                    observer(decision)
-            case SendCommand():
-                self._send(effect)
-            case Recommend(appliance, advice):
-                self.counts["recommendations"] += 1
-                for one in advice:
-                    log.info("%s: %s recommends %s: %s", appliance, one.source, one.action, one.because)
-            case Remember(appliance, memory):
-                self._store.remember(appliance, memory)
-            case AskState(device, properties):
-                # Which dialect, and that it can say this device's name, was checked before anything was connected.
-                for message in self._dialects[device.partition("/")[0]].ask(device, properties):
-                    self._say(message, "asked")
-            case Notify(appliance, level, text):
-                self.counts["notices"] += 1
-                log.log(logging.getLevelNamesMapping()[level.upper()], "%s: %s", appliance, text)
+        do = self._ways.get(type(effect))
+        if do is not None:
+            do(effect, now)
 
-    def _send(self, effect: SendCommand) -> None:
+    def _record(self, effect: Record, now: Instant) -> None:
+        del now
+        self.counts["decisions"] += 1
+        self._store.record(effect.decision)
+        for observer in self.observers:
+            observer(effect.decision)
+
+    def _recommend(self, effect: Recommend, now: Instant) -> None:
+        del now
+        self.counts["recommendations"] += 1
+        for one in effect.advice:
+            log.info("%s: %s recommends %s: %s", effect.appliance, one.source, one.action, one.because)
+
+    def _ask(self, effect: AskState, now: Instant) -> None:
+        del now
+        # Which dialect, and that it can say this device's name, was checked before anything was connected.
+        for message in self._dialects[effect.device.partition("/")[0]].ask(effect.device, effect.properties):
+            self._say(message, "asked")
+
+    def _notify(self, effect: Notify, now: Instant) -> None:
+        del now
+        self.counts["notices"] += 1
+        log.log(logging.getLevelNamesMapping()[effect.level.upper()], "%s: %s", effect.appliance, effect.text)
+
+    def _send(self, effect: SendCommand, now: Instant) -> None:
+        del now
         try:
             messages = self._dialects[effect.device.partition("/")[0]].encode(effect.device, effect.command)
         except ApplianceError as broken:

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from hypothesis import given, strategies as st
 
 from appliance.bundle import load_bundle, shipped
 from appliance.core.clock import SECOND, Instant
@@ -89,3 +90,40 @@ def test_the_shipped_model_s_features_come_out_in_its_order() -> None:
     assert row.dtype == np.float32
     assert np.isfinite(row).all()
     assert extract(windows, backwards, now, UTC)[::-1].tobytes() == row.tobytes()
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 400), st.integers(0, 60_000)), min_size=2, max_size=150),
+    st.sampled_from([120, 600, 3600, 7200, 86_400]),
+)
+def test_what_follows_from_the_open_bin_alone_is_what_the_windows_say(pushes, span) -> None:
+    """The short way of one reading against the window's own exact statistics, which rules compare."""
+    kinds = ("mean", "slope", "spread", "above_low", "below_high")
+    spec = FeatureSpec(tuple(Feature(kind, kind, "co2", span) for kind in kinds))
+    window, second = Window.empty(600 * SECOND, 0.01), 0
+    for seconds, steps in pushes:
+        second += seconds
+        window = window.push(steps, second * SECOND)
+    now = second * SECOND
+    recent = window.mean(now, 120 * SECOND, whole=False)
+    wanted = [
+        window.mean(now, span * SECOND, whole=False),
+        window.slope(now, span * SECOND, whole=False),
+        window.spread(now, span * SECOND, whole=False),
+    ]
+    if second - window.heard_since_ns() / SECOND >= 3600:
+        wanted += [
+            recent - window.minimum(now, span * SECOND, whole=False),
+            window.maximum(now, span * SECOND, whole=False) - recent,
+        ]
+    found = at(second, spec, window)
+    for value, exact in zip(found, wanted, strict=False):
+        assert np.isnan(value) if exact is None else value == pytest.approx(exact, rel=1e-5, abs=1e-4)
+
+
+def test_a_room_that_stands_still_has_no_slope_to_the_last_bit() -> None:
+    spec = FeatureSpec((Feature("rise", "slope", "co2", 900), Feature("noise", "spread", "co2", 600)))
+    window = Window.empty(600 * SECOND, 0.01)
+    for second in range(0, 7200, 7):
+        window = window.push(51_237, second * SECOND)
+    assert at(7199, spec, window).tolist() == [0.0, 0.0]

@@ -6,6 +6,7 @@ Never in here: deciding. Everything is read off a snapshot or a decision that wa
 import re
 from functools import lru_cache
 
+from appliance.core.clock import Instant
 from appliance.core.events import Decision, Input
 from appliance.core.quantities import with_unit
 from appliance.core.readings import Quality
@@ -47,15 +48,24 @@ def _shown(channel: str, snapshot: Snapshot) -> str:
 
 def inputs(snapshot: Snapshot) -> tuple[Input, ...]:
     """Return every channel as it is now: value, unit, age and quality."""
-    return tuple(
-        [_measured(name, sense, snapshot) for name, sense in snapshot.senses.items()]
-        + [_worded(name, told, snapshot) for name, told in snapshot.words.items()]
-        + [_learned(name, said, snapshot) for name, said in snapshot.learned.items()]
-    )
+    now, known = snapshot.now, snapshot.value
+    found = []
+    for name, sense in snapshot.senses.items():
+        value = known(name)
+        if value is None:
+            found.append(_unknown(name, sense, now))
+        else:
+            unit = sense.channel.quantity.unit
+            found.append(Input(name, value, unit, _seconds(sense.age_ns(now)), "good"))
+    if snapshot.words:
+        found += [_worded(name, told, snapshot) for name, told in snapshot.words.items()]
+    found += [_learned(name, said, snapshot) for name, said in snapshot.learned.items()]
+    return tuple(found)
 
 
 def _seconds(age_ns: int | None) -> float | None:
-    return None if age_ns is None else round(age_ns / 1e9, 3)
+    """Return an age in seconds, to the millisecond."""
+    return None if age_ns is None else (age_ns + 500_000) // 1_000_000 / 1000
 
 
 def _worded(name: str, told: Told, snapshot: Snapshot) -> Input:
@@ -73,15 +83,12 @@ def _worded(name: str, told: Told, snapshot: Snapshot) -> Input:
     return Input(name, None, None, age_s, "unknown", "stale" if stale else "not all sensors are heard")
 
 
-def _measured(name: str, sense: Sense, snapshot: Snapshot) -> Input:
-    value = snapshot.value(name)
+def _unknown(name: str, sense: Sense, now: Instant) -> Input:
     unit = sense.channel.quantity.unit
-    age_s = _seconds(sense.age_ns(snapshot.now))
-    if value is not None:
-        return Input(name, value, unit, age_s, "good")
     newest = sense.newest()
     if newest is None:
         return Input(name, None, unit, None, "unknown", "nothing heard since boot")
+    age_s = _seconds(sense.age_ns(now))
     if newest.quality is Quality.GOOD:
         return Input(name, None, unit, age_s, "unknown", "stale")
     return Input(name, None, unit, age_s, newest.quality.name.lower(), newest.reason)

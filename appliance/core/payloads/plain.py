@@ -23,7 +23,7 @@ _NO_VALUE = frozenset({b"nan", b"unknown", b"unavailable", b"null", b"none", b""
 MAX_WORD = 64
 """The longest bare number or word, in bytes."""
 MAX_TOPICS = 4096
-"""Of so many topics it is remembered which source they are of."""
+"""Of so many topics it is remembered which source they are of; and so many commands as they were spelt."""
 
 
 class PlainField(msgspec.Struct, frozen=True):
@@ -82,6 +82,7 @@ class Plain:
         self._targets = targets
         self._patterns = [(_pattern(source), source.name, _shape(source)) for source in sources]
         self._topics: dict[str, tuple[str, tuple[_Shape, ...]]] = {}
+        self._encoded: dict[tuple[Any, ...], tuple[Message, ...]] = {}
 
     def subscriptions(self) -> tuple[str, ...]:
         """The declared topics."""
@@ -130,6 +131,15 @@ class Plain:
             ConfigError: nothing is declared for `device`, the declaration asks for a property that `command` has not, or
                 what would stand in the topic can't.
         """
+        key = (device, *command.items())
+        known = self._encoded.get(key)
+        if known is None:
+            known = self._encode(device, command)
+            if len(self._encoded) < MAX_TOPICS:
+                self._encoded[key] = known
+        return known
+
+    def _encode(self, device: str, command: Mapping[str, Scalar]) -> tuple[Message, ...]:
         name = level(device.removeprefix("plain/"), where=device)
         target = next((one for one in self._targets if one.name == name), None) or next(
             (one for one in self._targets if "{device}" in one.topic), None
