@@ -45,6 +45,11 @@ class Vitals:
                 None if control.connected else self.why_no_link,
             ),
             PartView("store", "ok" if store.reason is None else "degraded", store.reason),
+            PartView(
+                "history",
+                "degraded" if store.history else "ok",
+                "; ".join(store.history) or self._checked(),
+            ),
         ]
         parts += [
             PartView(f"model {name}", "degraded", f"rules and fallback decide: {why}")
@@ -74,6 +79,10 @@ class Vitals:
             control.clock(),
             tuple(parts),
         )
+
+    def _checked(self) -> str:
+        last = self._store.checked()
+        return "not checked yet since the start" if last is None else f"checked up to decision {last}: whole"
 
     def metrics(self) -> Sequence[MetricView]:
         """Return the counters and gauges of all rooms."""

@@ -25,7 +25,7 @@ class File:
     """One of the two files, with its one writing connection. Children say what to do when it was opened.
 
     `reason` tells what is wrong since `since`; both are None while it is well. `retry_at` is in time.monotonic() seconds.
-    `corrupt`: it failed since the file itself is broken; `replaced`: a new one was begun for that, once in a process's life.
+    `corrupt`: it failed since the file itself is broken; `replaced`: a new one was begun for that, once in a process's life; the old one is called `aside`.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class File:
         self._boots: dict[str, int] = {}
         self.corrupt = False
         self.replaced = False
+        self.aside: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -65,9 +66,10 @@ class File:
                 raise FileNotFoundError(f"{self.path} is not the file that was opened")
             return self._connection
         if self.corrupt and not self.replaced:
-            aside = schema.set_aside(self.path, self._clock().wall_ns // 1_000_000_000)
+            aside = schema.set_aside(self.path, self._clock().wall_ns)
             log.error("%s was broken; it lies at %s now, and a new one is begun", self.path.name, aside)
             self.replaced = True
+            self.aside = aside.name
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         connection = schema.open_for_writing(self.path, self._synchronous)
         try:

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from appliance.adapters.store import schema
+from appliance.adapters.store.highwater import Head
 from appliance.adapters.store.journal import FLAG, RETAINED, Kind
-from appliance.adapters.store.ledger import Head
 from appliance.adapters.store.readonly import read_only, within
 from appliance.core.clock import Instant
 

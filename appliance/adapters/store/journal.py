@@ -14,7 +14,7 @@ import msgspec
 
 from appliance.adapters.store import schema
 from appliance.adapters.store.file import File
-from appliance.adapters.store.ledger import Head
+from appliance.adapters.store.highwater import Head
 from appliance.core.clock import Instant
 
 RESERVE_BYTES = 8 << 20

@@ -11,31 +11,26 @@ from typing import Any
 
 import msgspec
 
-from appliance.adapters.store import rows, schema
+from appliance.adapters.store import losses, rows, schema
 from appliance.adapters.store.file import File
+from appliance.adapters.store.highwater import Head, HighWater
+from appliance.adapters.store.losses import Loss
 from appliance.core.clock import Instant
 from appliance.core.events import Decision, Memory
 
 log = logging.getLogger(__name__)
 
 
-class Head(msgspec.Struct, frozen=True):
-    """The newest decision that is committed: its number and its digest."""
-
-    id: int
-    digest: bytes
-
-
 class Restored(msgspec.Struct, frozen=True):
     """What an earlier run left: each appliance's memory, its last decision, and the next free number.
 
-    `missing` is the number of a decision that is known to have been committed and is not there any more, or None.
+    `loss` tells which decisions are known to have been committed and are not there any more, or is None.
     """
 
     memories: Mapping[str, Memory] = {}
     next_id: int = 1
     last: Mapping[str, rows.Kept] = {}
-    missing: int | None = None
+    loss: Loss | None = None
 
 
 class Ledger(File):
@@ -46,6 +41,14 @@ class Ledger(File):
         self.head = Head(0, rows.GENESIS)
         self._memories: dict[str, Memory] = {}
         self._behind = False
+        self.mark = HighWater(folder)
+        self.told: Head | None = None
+        """What the readings file knows to be committed; to be set before this one is opened."""
+        self.highest = 0
+        """The greatest number that is known to have been given out."""
+        self._noticed: tuple[Loss, ...] = ()
+        self.losses: tuple[Loss, ...] = ()
+        """What is known to be lost, the oldest first."""
 
     @property
     def behind(self) -> bool:
@@ -53,10 +56,24 @@ class Ledger(File):
         return self._behind or not self.is_open
 
     def opened(self, connection: sqlite3.Connection) -> None:
-        """Continue the chain where the file ends."""
+        """Continue the chain where the file ends; where it must have reached further once, that is a loss."""
         last = connection.execute("SELECT id, digest FROM decisions ORDER BY id DESC LIMIT 1").fetchone()
+        known = {head for head in (self.head, self.told, self.mark.read()) if head is not None and head.id}
         self.head = Head(0, rows.GENESIS) if last is None else Head(*last)
         self._behind = True
+        said = losses.read(connection)
+        self.highest = max(self.highest, self.head.id, *(head.id for head in known), 0)
+        lacking = max((head.id for head in known if lacks(connection, head)), default=None)
+        if lacking is not None:
+            first = self.head.id + 1 if self.head.id < lacking else lacking
+            self._notice(Loss(first, lacking, self._clock().wall_ns), said)
+        self.losses = (*said, *self._noticed)
+
+    def _notice(self, loss: Loss, said: Sequence[Loss]) -> None:
+        if any(old.first <= loss.last <= old.last for old in (*said, *self._noticed)):
+            return  # known, and later decisions may have gone on beyond it
+        log.error("%s", loss)
+        self._noticed = (*self._noticed, loss)
 
     def restore(self) -> Restored:
         """Return what the file holds. What of it can't be read is left out, and said. Raises sqlite3.Error or OSError."""
@@ -77,16 +94,11 @@ class Ledger(File):
                 log.error("%s", broken)  # noqa: TRY400  as above
                 continue
             last[kept.decision.appliance] = kept
-        self._behind = False
-        return Restored(dict(self._memories), self.head.id + 1, last)
-
-    def lacks(self, head: Head) -> bool:
-        """Return whether the decision `head`, once committed, is not there any more. Raises sqlite3.Error or OSError."""
-        found = self.use().execute("SELECT digest FROM decisions WHERE id = ?", (head.id,)).fetchone()
-        if found is None:
-            oldest = self.use().execute("SELECT MIN(id) FROM decisions").fetchone()[0]
-            return oldest is None or head.id > oldest
-        return bytes(found[0]) != head.digest
+        # What was noticed is to be written, even if nothing is decided.
+        self._behind = bool(self._noticed)
+        # Numbers of what is lost are not given out again: somebody may have noted them.
+        loss = self._noticed[-1] if self._noticed else None
+        return Restored(dict(self._memories), self.highest + 1, last, loss)
 
     def commit(self, decisions: Sequence[Decision], memories: Mapping[str, Memory]) -> frozenset[int]:
         """Commit all of it, or raise sqlite3.Error or OSError. After the file was opened anew, all memories go with it.
@@ -108,8 +120,13 @@ class Ledger(File):
                 "INSERT OR REPLACE INTO memories VALUES (?,?)",
                 _texts(memories),
             )
+            losses.add(connection, self._noticed)
+        self._noticed = ()
         self.head = head
         self._behind = False
+        if head.id:
+            # Before anybody is told that it is committed: what somebody knows of is never lost unnoticed.
+            self.mark.rise(head)
         return frozenset(refused)
 
     def count(self, repeats: Mapping[int, tuple[int, Instant]]) -> None:
@@ -149,6 +166,15 @@ class Ledger(File):
             log.error("decision %d can't be recorded: %s", decision.id, broken)  # noqa: TRY400  as above
             return None
         return Head(decision.id, digest)
+
+
+def lacks(connection: sqlite3.Connection, head: Head) -> bool:
+    """Return whether the decision `head`, once committed, is not there any more."""
+    found = connection.execute("SELECT digest FROM decisions WHERE id = ?", (head.id,)).fetchone()
+    if found is None:
+        oldest = connection.execute("SELECT MIN(id) FROM decisions").fetchone()[0]
+        return oldest is None or head.id > oldest
+    return bytes(found[0]) != head.digest
 
 
 def _texts(memories: Mapping[str, Memory]) -> list[tuple[str, str]]:

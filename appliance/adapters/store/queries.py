@@ -1,15 +1,17 @@
 """Owns what can be asked of the decisions. Never in here: writing, the memory ring, or the readings."""
 
-import sqlite3
 from pathlib import Path
 from typing import Any
 
-from appliance.adapters.store import rows, schema
+from appliance.adapters.store import losses, rows, schema
+from appliance.adapters.store.chain import walk
+from appliance.adapters.store.highwater import HighWater
 from appliance.adapters.store.history import History
+from appliance.adapters.store.ledger import lacks
+from appliance.adapters.store.losses import Loss
 from appliance.adapters.store.readonly import read_only, within
 
 MAX_LIMIT = 500
-VERIFY_S = 600.0
 
 
 class Queries(History):
@@ -17,6 +19,7 @@ class Queries(History):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
+        self._folder = folder
         self._decisions = folder / schema.DECISIONS
 
     def decisions(
@@ -65,32 +68,30 @@ class Queries(History):
         """Return the number of the first decision that was altered, or before which one is missing; None: all are there.
 
         Rows that retention removed at the old end are no loss: the oldest one left is where the chain is taken up. The loss of
-        the newest ones shows against the readings file, which knows the last one as of its last batch: then it is that
-        one's number. Reads the whole file, for minutes perhaps. Raises StoreError.
+        the newest ones shows against the high-water mark and the readings file: then it is the last one's number. Reads the
+        whole file, for minutes perhaps. Raises StoreError.
         """
-        head = self.head()
-        before: bytes | None = None
-        found: bytes | None = None
-        oldest: int | None = None
-        with read_only(self._decisions, VERIFY_S) as connection:
-            for row in connection.execute(f"SELECT {rows.COLUMNS} FROM {rows.FROM} ORDER BY decisions.id"):  # noqa: S608  fixed columns
-                number = int(row[0])
-                try:
-                    decision = rows.kept_of(row).decision
-                except sqlite3.DatabaseError:
-                    return number
-                if (
-                    before is not None
-                    and rows.digest(before, decision, rows.detail_in(row)) != row[rows.DIGEST]
-                ):
-                    return number
-                before = row[rows.DIGEST]
-                oldest = number if oldest is None else oldest
-                if head is not None and number == head.id:
-                    found = before
-        if head is not None and found != head.digest and (oldest is None or head.id > oldest):
-            return head.id
-        return None
+        lost = self.cut_off()  # first: what is committed meanwhile is above these marks
+        found = walk(self._folder)
+        assert found is not None
+        if found.faults:
+            fault = found.faults[0]
+            return fault.last if fault.altered else fault.last + 1
+        return None if lost is None else lost.last
+
+    def cut_off(self) -> Loss | None:
+        """Return which of the newest decisions are missing, as the high-water mark and the readings file tell. Raises StoreError."""
+        heads = [head for head in (HighWater(self._folder).read(), self.head()) if head is not None]
+        with read_only(self._decisions) as connection:
+            newest = connection.execute("SELECT COALESCE(MAX(id), 0) FROM decisions").fetchone()[0]
+            lacking = max((head.id for head in heads if lacks(connection, head)), default=None)
+        return None if lacking is None else Loss(newest + 1 if newest < lacking else lacking, lacking, 0)
+
+    def losses(self) -> tuple[Loss, ...]:
+        """Return what was found lost at earlier starts, the oldest first. Raises StoreError."""
+        with read_only(self._decisions) as connection:
+            told = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'losses'").fetchone()
+            return losses.read(connection) if told else ()
 
     def _one(self, where: str, *values: str | int) -> rows.Kept | None:
         with read_only(self._decisions) as connection:

@@ -6,6 +6,7 @@ here: rows.
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -18,6 +19,10 @@ READINGS = "readings.sqlite3"
 
 CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 """The file itself is broken: trying again does not help."""
+
+BROKEN = ".broken-"
+ASIDE_KEPT = 3
+"""Broken files of one name that lie beside the good one, at most."""
 
 OLDEST = 2
 """Shapes before this one were never released."""
@@ -56,15 +61,29 @@ def open_for_writing(path: Path, synchronous: Literal["FULL", "NORMAL"]) -> sqli
     return connection
 
 
-def set_aside(path: Path, stamp: int) -> Path:
-    """Move a broken file and its log out of the way, for salvage by hand; return where it lies. Raises OSError."""
-    aside = path.with_name(f"{path.name}.broken-{stamp}")
+def set_aside(path: Path, wall_ns: int) -> Path:
+    """Move a broken file and its log out of the way, for salvage by hand; return where it lies. Raises OSError.
+
+    Of those of earlier times the newest stay, so that no more than `ASIDE_KEPT` lie there.
+    """
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(wall_ns // 1_000_000_000))
+    aside = path.with_name(f"{path.name}{BROKEN}{stamp}")
+    for old in sorted(aside_of(path), key=lambda one: one.stat().st_mtime_ns)[: -(ASIDE_KEPT - 1)]:
+        for end in ("", "-wal", "-shm"):
+            old.with_name(old.name + end).unlink(missing_ok=True)
     for end in ("-wal", "-shm"):
         log = path.with_name(path.name + end)
         if log.exists():
             log.rename(aside.with_name(aside.name + end))
     path.rename(aside)
     return aside
+
+
+def aside_of(path: Path) -> list[Path]:
+    """Return what was set aside of the file at `path`, without the logs. Raises OSError."""
+    return [
+        one for one in path.parent.glob(f"{path.name}{BROKEN}*") if not one.name.endswith(("-wal", "-shm"))
+    ]
 
 
 def _migrate(connection: sqlite3.Connection, name: str, version: int) -> None:
@@ -124,5 +143,11 @@ def _unreleased(database: "Database", name: str) -> None:
     """Shape 1 was never released; the number is taken."""
 
 
-MIGRATIONS: tuple[Callable[["Database", str], None], ...] = (_unreleased, _first)
+def _losses(database: "Database", name: str) -> None:
+    """What was found lost stays known, also when later decisions have gone on from what was left."""
+    if name == DECISIONS:
+        database.table("losses").create({"id": int, "first": int, "last": int, "noticed": int}, pk="id")
+
+
+MIGRATIONS: tuple[Callable[["Database", str], None], ...] = (_unreleased, _first, _losses)
 """What leads from each shape to the next; how many were run is kept in PRAGMA user_version. Append only."""

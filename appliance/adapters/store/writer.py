@@ -11,14 +11,17 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
+from appliance.adapters.store.ballast import SIZE, Ballast, is_full
 from appliance.adapters.store.file import File
-from appliance.adapters.store.journal import Journal
+from appliance.adapters.store.journal import RESERVE_BYTES, Journal
 from appliance.adapters.store.ledger import Ledger, Restored
 from appliance.adapters.store.queue import BATCH_ROWS, Done, Queue, tell
 from appliance.adapters.store.retention import Limits, forget_decisions, forget_readings
+from appliance.adapters.store.watching import Watch
 from appliance.core.clock import Instant
 
 log = logging.getLogger(__name__)
@@ -26,6 +29,11 @@ log = logging.getLogger(__name__)
 BATCH_S = 60.0
 """Readings are committed so often: at once would write 75 times as much to an SD card."""
 THIN_EVERY_S = 3600.0
+HOLD_EVERY_S = 3.0
+TOLD_NS = 7 * 86_400 * 1_000_000_000
+"""So long after it was noticed a loss is said; then it is known, and only who asks is told."""
+
+Answer = TypeVar("Answer")
 
 Broken = (sqlite3.Error, OSError)
 
@@ -33,7 +41,8 @@ Broken = (sqlite3.Error, OSError)
 class Health(msgspec.Struct, frozen=True):
     """How the disk is. `reason` and `since` are None while it is well; `waiting` decisions are in memory alone.
 
-    `decisions_lost` could not be recorded, or had to make room for newer ones before they were.
+    `decisions_lost` could not be recorded, or had to make room for newer ones before they were. `history` says, a sentence each,
+    what of it is lost or damaged, and is empty while nothing is known to be.
     """
 
     reason: str | None
@@ -42,6 +51,7 @@ class Health(msgspec.Struct, frozen=True):
     commits: int
     since: Instant | None = None
     decisions_lost: int = 0
+    history: tuple[str, ...] = ()
 
     @property
     def state(self) -> str:
@@ -61,10 +71,13 @@ class Writer(Queue):
         self._batch_s = batch_s
         self._ledger = Ledger(folder, clock)
         self._journal = Journal(folder, clock)
+        self._ballast = Ballast(folder)
+        self._watch = Watch(folder)
         self._closing = False
         self._commits = 0
         self._next_batch = time.monotonic() + batch_s
         self._next_thin = 0.0
+        self._held_at = 0.0
         self.on_commit: Callable[[list[int]], None] | None = None
         """Called from the writer's thread with the numbers of decisions that were just committed."""
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
@@ -73,15 +86,17 @@ class Writer(Queue):
         """Open, read what an earlier run left, and begin to write. A disk that can't be used is no error: see `health`."""
         restored = self._restore()
         self.mark("daemon", "start", self._clock())
-        if restored.missing is not None:
-            self.mark("history", f"decision {restored.missing} is missing", self._clock())
+        if restored.loss is not None:
+            self.mark("history", str(restored.loss), self._clock())
         self._thread.start()
+        self._watch.start()
         return restored
 
     def close(self, timeout_s: float = 3.0) -> None:
         """Write what is left, and end. Waits no longer than `timeout_s` for a disk that hangs."""
         if not self._thread.is_alive():
             return
+        self._watch.end()
         self.mark("daemon", "stop", self._clock())
         with self.lock:
             self._closing = True
@@ -96,38 +111,73 @@ class Writer(Queue):
         """Return how the disk is."""
         with self.lock:
             broken = next((file for file in (self._ledger, self._journal) if file.reason is not None), None)
-            return Health(
+            reasons = [
                 None if broken is None else broken.reason,
+                self._ledger.mark.reason,
+                f"the disk is nearly full: the {SIZE >> 20} MB in reserve for decisions are given up"
+                if self._ballast.held is False
+                else None,
+            ]
+            return Health(
+                "; ".join(reason for reason in reasons if reason is not None) or None,
                 len(self.decisions) + self.committing,
                 self.dropped,
                 self._commits,
                 None if broken is None else broken.since,
                 self.lost,
+                self._history(),
             )
+
+    def checked(self) -> int | None:
+        """Return up to which decision the history was looked through since the start and found whole, or None."""
+        found = self._watch.looked.walk
+        return None if found is None or found.faults else found.last
+
+    def _history(self) -> tuple[str, ...]:
+        now, looked = self._clock().wall_ns, self._watch.looked
+        said = [
+            f"{loss}, noticed {_date(loss.noticed_ns)}"
+            for loss in self._ledger.losses
+            if now - loss.noticed_ns < TOLD_NS
+        ]
+        said += [
+            f"{file.path.name} was broken and lies at {file.aside}; a new one is begun"
+            for file in (self._ledger, self._journal)
+            if file.aside is not None
+        ]
+        if looked.walk is not None:
+            said += [str(fault) for fault in looked.walk.faults]
+        if looked.reason is not None:
+            said.append(f"{looked.reason}, so it is not checked")
+        return tuple(said)
 
     def _restore(self) -> Restored:
         """Before the thread runs: return what the files hold."""
-        head = None
         try:
-            _open(self._journal)
-            head = self._journal.head()
+            self._ledger.told = self._opened(self._journal, self._journal.head)
         except Broken as broken:
             self._journal.fail(broken)
         try:
-            _open(self._ledger)
-            restored = self._ledger.restore()
-            if head is None or not self._ledger.lacks(head):
-                return restored
+            return self._opened(self._ledger, self._ledger.restore)
         except Broken as broken:
             self._ledger.fail(broken)
+            told = self._ledger.told
             # Numbers that no disk can have given out: should it come back, nothing collides.
-            return Restored(
-                next_id=max(self._clock().wall_ns // 1_000_000, 1 if head is None else head.id + 1)
-            )
-        log.error("decision %d was committed and is missing: the history has lost its newest rows", head.id)
-        # Their numbers are not given out again: somebody may have noted them.
-        next_id = max(restored.next_id, head.id + 1)
-        return msgspec.structs.replace(restored, missing=head.id, next_id=next_id)
+            return Restored(next_id=max(self._clock().wall_ns // 1_000_000, 1 if told is None else told.id + 1))
+
+    def _opened(self, file: File, ask: Callable[[], Answer]) -> Answer:
+        """Open and ask `file`; where it is corrupt, a new one in its place; where the disk is full, with the ballast's room."""
+        try:
+            file.use()
+            return ask()
+        except Broken as broken:
+            file.fail(broken)
+            if not (file.corrupt or (is_full(broken) and self._ballast.release())):
+                raise
+        file.use()
+        found = ask()
+        file.well()
+        return found
 
     # ------------------------------------------------------------ in the thread
 
@@ -157,6 +207,8 @@ class Writer(Queue):
         self._write_decisions(dones, force=closing)
         if whole or full or time.monotonic() >= self._next_batch or not self._journal.is_open:
             self._write_batch(flushes, whole=whole)
+        if self._next_hold() <= time.monotonic():
+            self._hold()
         if not closing and self._may_thin() and time.monotonic() >= self._next_thin:
             self._thin()
         return not closing
@@ -173,6 +225,7 @@ class Writer(Queue):
             math.inf if self._ledger.is_open else self._ledger.retry_at,
             self._next_batch if self._journal.is_open else self._journal.retry_at,
             self._next_thin if self._may_thin() else math.inf,
+            self._next_hold(),
         )
         return due - time.monotonic()
 
@@ -200,6 +253,7 @@ class Writer(Queue):
                 log.exception("whoever waits for commits failed")
 
     def _write_batch(self, flushes: list[Done], *, whole: bool) -> None:
+        self._hold()
         if self._ledger.is_open and (repeats := self.take_repeats()):
             try:
                 self._ledger.count(repeats)
@@ -222,6 +276,14 @@ class Writer(Queue):
         self._next_batch = time.monotonic() + self._batch_s
         tell(flushes, None)
 
+    def _next_hold(self) -> float:
+        """When to look whether there is room again for what is held in reserve; with each batch that is done anyway."""
+        return self._held_at + HOLD_EVERY_S if self._ballast.held is False else math.inf
+
+    def _hold(self) -> None:
+        self._ballast.hold(RESERVE_BYTES)
+        self._held_at = time.monotonic()
+
     def _may_thin(self) -> bool:
         return self._ledger.is_open and self._journal.is_open
 
@@ -240,15 +302,9 @@ class Writer(Queue):
     def _fail(self, file: File, broken: Exception) -> None:
         with self.lock:
             file.fail(broken)
+            if is_full(broken) and self._ballast.release():
+                file.retry_at = 0.0
 
 
-def _open(file: File) -> None:
-    """Open `file`; where it is corrupt, a new one in its place."""
-    try:
-        file.use()
-    except Broken as broken:
-        file.fail(broken)
-        if not file.corrupt:
-            raise
-        file.use()
-        file.well()
+def _date(wall_ns: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(wall_ns // 1_000_000_000))

@@ -112,7 +112,7 @@ class Disk:
 
     def fill(self, leave: int = 0) -> None:
         """Leave so many bytes."""
-        with (self.path / "ballast").open("wb", buffering=0) as file:
+        with (self.path / "filler").open("wb", buffering=0) as file:
             for size in (65536, 4096, 512):
                 try:
                     while file.write(b"\0" * size) == size:
@@ -123,7 +123,7 @@ class Disk:
                 file.truncate(file.tell() - leave)
 
     def free(self) -> None:
-        (self.path / "ballast").unlink()
+        (self.path / "filler").unlink()
 
     def read_only(self, *, on: bool) -> None:
         subprocess.run(

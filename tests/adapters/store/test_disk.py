@@ -5,6 +5,7 @@ import sqlite3
 from pathlib import Path
 
 from appliance.adapters.store import Queries, Store, journal, queue, schema
+from appliance.adapters.store.losses import Loss
 from appliance.core.readings import Quality, Reading
 from tests.adapters.conftest import until_sync
 from tests.adapters.store.conftest import Disk, Keeper, decision, instant, memory
@@ -138,7 +139,7 @@ def test_a_file_that_is_no_database_any_more_is_set_aside_and_said(tmp_path: Pat
     again = keeper.open(tmp_path)
     assert again.health().state == "ok"
     assert again.restored.next_id == 2, "numbers go on from what the readings know"
-    assert again.restored.missing == 1
+    assert again.restored.loss == Loss(1, 1, keeper.now.wall_ns)
     [aside] = tmp_path.glob("decisions.sqlite3.broken-*")
     assert aside.read_bytes() == b"rubbish" * 1000
     again.record(decision(2))
@@ -197,10 +198,10 @@ def test_the_loss_of_the_newest_rows_with_their_log_is_found_and_their_numbers_a
     for end in ("-wal", "-shm"):
         (copy / (schema.DECISIONS + end)).unlink()
     again = keeper.open(copy)
-    assert again.restored.missing == 10
+    assert (again.restored.loss.first, again.restored.loss.last) == (1, 10)
     assert again.restored.next_id == 11
     assert again.queries.verify() == 10
     keeper.flush(again)
     assert [row.value for row in again.queries.events() if row.metric == "history"] == [
-        "decision 10 is missing"
+        "decisions 1 to 10 were committed and lost"
     ]

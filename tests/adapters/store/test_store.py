@@ -44,7 +44,7 @@ def test_a_decision_comes_back_as_it_was_with_its_count(tmp_path: Path, keeper: 
     assert kept.decision == decision(1)
     assert (kept.count, kept.last_at, kept.recorded) == (3, instant(9), True)
     assert again.restored.next_id == 3
-    assert again.restored.missing is None
+    assert again.restored.loss is None
     assert again.restored.last["fan"] == kept
     assert again.restored.last["heater"].decision.action is None
 
