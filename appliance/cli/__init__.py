@@ -31,6 +31,7 @@ COMMANDS = {
     "diff": "differing",
     "learn": "learning",
     "config": "configuration",
+    "doctor": "doctor",
 }
 """Command -> the module of this package that holds it."""
 

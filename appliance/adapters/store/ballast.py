@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 NAME = "ballast"
 SIZE = 4 << 20
 """Bytes: some thousands of decisions."""
+LEAST = 64 << 10
+"""Bytes. With fewer nothing is opened."""
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -61,9 +63,24 @@ class Ballast:
         return had
 
 
-def is_full(broken: Exception) -> bool:
-    """Return whether `broken` says that the disk is full."""
+def is_full(broken: Exception, folder: Path) -> bool:
+    """Return whether `broken`, which happened in `folder`, is for want of room or of inodes.
+
+    SQLite says "I/O error" or "can't open" where there is no room for the index of its log; then the disk is asked.
+    """
     if isinstance(broken, OSError):
         return broken.errno in FULL
     code = getattr(broken, "sqlite_errorcode", None)
-    return code is not None and (code & 0xFF) == sqlite3.SQLITE_FULL
+    if code is None or code & 0xFF not in {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+    }:
+        return False
+    if code & 0xFF == sqlite3.SQLITE_FULL:
+        return True
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < LEAST or (disk.f_files > 0 and disk.f_favail == 0)

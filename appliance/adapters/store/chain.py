@@ -45,7 +45,7 @@ def walk(folder: Path, rest: Callable[[], bool] = lambda: True) -> Walk | None:
     """Go along the chain of the decisions in `folder` a page at a time; return what was found.
 
     `rest` is called after each page, to wait or to end: where it says False, None is returned. Rows that retention removes
-    at the old end meanwhile are no fault; the oldest row is where the chain is taken up. Raises StoreError.
+    at the old end meanwhile are no fault; the oldest row must continue the last one that was removed. Raises StoreError.
     """
     path = folder / schema.DECISIONS
     before: bytes | None = None
@@ -53,22 +53,32 @@ def walk(folder: Path, rest: Callable[[], bool] = lambda: True) -> Walk | None:
     faults: list[Fault] = []
     while len(faults) < MOST_FAULTS:
         with read_only(path) as connection:
-            oldest = connection.execute("SELECT MIN(id) FROM decisions").fetchone()[0]
+            connection.execute("BEGIN")  # all of it as of one moment: retention goes on meanwhile
             page = connection.execute(_ROWS, (last, PAGE)).fetchall()
-        if not page:
-            break
-        if oldest > last:
-            before = None
+            if not page:
+                break
+            if connection.execute("SELECT MIN(id) FROM decisions").fetchone()[0] > last:
+                last, before = _anchor(connection)
         for row in page:
             number, digest = int(row[0]), row[rows.DIGEST]
             if not _continues(before, row):
                 gap = before is not None and number > last + 1
-                faults.append(Fault(last + 1, number - 1, altered=False) if gap else Fault(number, number, altered=True))
+                faults.append(
+                    Fault(last + 1, number - 1, altered=False) if gap else Fault(number, number, altered=True)
+                )
             before, last = bytes(digest) if isinstance(digest, bytes) else b"", number
         count += len(page)
         if not rest():
             return None
     return Walk(count, last, tuple(faults[:MOST_FAULTS]))
+
+
+def _anchor(connection: sqlite3.Connection) -> tuple[int, bytes | None]:
+    """Return what the oldest decision must continue: the last one that retention removed, or nothing. None: nobody knows."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'anchors'").fetchone():
+        return 0, None
+    found = connection.execute("SELECT decision, digest FROM anchors WHERE id = 1").fetchone()
+    return (0, rows.GENESIS) if found is None else (found[0], None if found[1] is None else bytes(found[1]))
 
 
 def _continues(before: bytes | None, row: tuple[object, ...]) -> bool:

@@ -20,7 +20,9 @@ class Loss(msgspec.Struct, frozen=True):
     noticed_ns: int
 
     def __str__(self) -> str:
-        which = f"decision {self.first}" if self.first == self.last else f"decisions {self.first} to {self.last}"
+        which = (
+            f"decision {self.first}" if self.first == self.last else f"decisions {self.first} to {self.last}"
+        )
         return f"{which} {'was' if self.first == self.last else 'were'} committed and lost"
 
 

@@ -29,13 +29,27 @@ def forget_decisions(connection: sqlite3.Connection, limits: Limits, now_wall_ns
     is, for the chain's sake. The newest always stays: the chain goes on from it.
     """
     oldest = now_wall_ns - limits.decisions_days * DAY_NS
-    gone = connection.execute(
-        "DELETE FROM decisions WHERE id < (SELECT COALESCE((SELECT id FROM decisions WHERE +wall >= ? ORDER BY id LIMIT 1),"
-        " (SELECT MAX(id) FROM decisions))) AND id IN (SELECT id FROM decisions ORDER BY id LIMIT ?)",
+    last, gone = connection.execute(
+        "SELECT MAX(id), COUNT(*) FROM decisions WHERE id <"
+        " (SELECT COALESCE((SELECT id FROM decisions WHERE +wall >= ? ORDER BY id LIMIT 1), (SELECT MAX(id) FROM decisions)))"
+        " AND id IN (SELECT id FROM decisions ORDER BY id LIMIT ?)",
         (oldest, STEP_DECISIONS),
-    ).rowcount
+    ).fetchone()
+    if not gone:
+        return False
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute(
+            "INSERT OR REPLACE INTO anchors SELECT 1, id, digest FROM decisions WHERE id = ?", (last,)
+        )
+        connection.execute("DELETE FROM decisions WHERE id <= ?", (last,))
+        connection.execute("COMMIT")
+    except sqlite3.Error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
     _shrink(connection)
-    return gone == STEP_DECISIONS
+    return bool(gone == STEP_DECISIONS)
 
 
 def forget_readings(connection: sqlite3.Connection, limits: Limits, now_wall_ns: int) -> bool:

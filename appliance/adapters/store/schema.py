@@ -147,6 +147,9 @@ def _losses(database: "Database", name: str) -> None:
     """What was found lost stays known, also when later decisions have gone on from what was left."""
     if name == DECISIONS:
         database.table("losses").create({"id": int, "first": int, "last": int, "noticed": int}, pk="id")
+        # The last decision that retention removed: the oldest that is left must continue it. Unknown in an older file.
+        database.table("anchors").create({"id": int, "decision": int, "digest": bytes}, pk="id")
+        database.execute("INSERT INTO anchors SELECT 1, MIN(id) - 1, NULL FROM decisions HAVING MIN(id) > 1")
 
 
 MIGRATIONS: tuple[Callable[["Database", str], None], ...] = (_unreleased, _first, _losses)

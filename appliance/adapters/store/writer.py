@@ -21,7 +21,7 @@ from appliance.adapters.store.journal import RESERVE_BYTES, Journal
 from appliance.adapters.store.ledger import Ledger, Restored
 from appliance.adapters.store.queue import BATCH_ROWS, Done, Queue, tell
 from appliance.adapters.store.retention import Limits, forget_decisions, forget_readings
-from appliance.adapters.store.watching import Watch
+from appliance.adapters.store.watching import AFTER_S, Watch
 from appliance.core.clock import Instant
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,12 @@ class Writer(Queue):
     """The thread, behind its queue. The two files fail and recover each by itself."""
 
     def __init__(
-        self, folder: Path, limits: Limits, clock: Callable[[], Instant], batch_s: float = BATCH_S
+        self,
+        folder: Path,
+        limits: Limits,
+        clock: Callable[[], Instant],
+        batch_s: float = BATCH_S,
+        check_after_s: float = AFTER_S,
     ) -> None:
         super().__init__()
         self._limits = limits
@@ -72,7 +77,7 @@ class Writer(Queue):
         self._ledger = Ledger(folder, clock)
         self._journal = Journal(folder, clock)
         self._ballast = Ballast(folder)
-        self._watch = Watch(folder)
+        self._watch = Watch(folder, check_after_s)
         self._closing = False
         self._commits = 0
         self._next_batch = time.monotonic() + batch_s
@@ -163,7 +168,9 @@ class Writer(Queue):
             self._ledger.fail(broken)
             told = self._ledger.told
             # Numbers that no disk can have given out: should it come back, nothing collides.
-            return Restored(next_id=max(self._clock().wall_ns // 1_000_000, 1 if told is None else told.id + 1))
+            return Restored(
+                next_id=max(self._clock().wall_ns // 1_000_000, 1 if told is None else told.id + 1)
+            )
 
     def _opened(self, file: File, ask: Callable[[], Answer]) -> Answer:
         """Open and ask `file`; where it is corrupt, a new one in its place; where the disk is full, with the ballast's room."""
@@ -172,7 +179,7 @@ class Writer(Queue):
             return ask()
         except Broken as broken:
             file.fail(broken)
-            if not (file.corrupt or (is_full(broken) and self._ballast.release())):
+            if not (file.corrupt or (is_full(broken, file.path.parent) and self._ballast.release())):
                 raise
         file.use()
         found = ask()
@@ -302,7 +309,7 @@ class Writer(Queue):
     def _fail(self, file: File, broken: Exception) -> None:
         with self.lock:
             file.fail(broken)
-            if is_full(broken) and self._ballast.release():
+            if is_full(broken, file.path.parent) and self._ballast.release():
                 file.retry_at = 0.0
 
 
