@@ -48,8 +48,9 @@ class HighWater:
         return best
 
     def rise(self, head: Head) -> None:
-        """Write `head` and sync it, where it is above the mark. What fails is kept in `reason`; the next head tries again."""
+        """Write `head` and sync it, where it is above the mark. What fails is kept in `reason`; call it again then."""
         if self._known is not None and head.id <= self._known.id:
+            self.reason = None
             return
         try:
             self._write(_line(head))

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 BATCH_S = 60.0
 """Readings are committed so often: at once would write 75 times as much to an SD card."""
 THIN_EVERY_S = 3600.0
-HOLD_EVERY_S = 3.0
+MEND_EVERY_S = 3.0
 TOLD_NS = 7 * 86_400 * 1_000_000_000
 """So long after it was noticed a loss is said; then it is known, and only who asks is told."""
 
@@ -82,7 +82,7 @@ class Writer(Queue):
         self._commits = 0
         self._next_batch = time.monotonic() + batch_s
         self._next_thin = 0.0
-        self._held_at = 0.0
+        self._mended_at = 0.0
         self.on_commit: Callable[[list[int]], None] | None = None
         """Called from the writer's thread with the numbers of decisions that were just committed."""
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
@@ -214,8 +214,8 @@ class Writer(Queue):
         self._write_decisions(dones, force=closing)
         if whole or full or time.monotonic() >= self._next_batch or not self._journal.is_open:
             self._write_batch(flushes, whole=whole)
-        if self._next_hold() <= time.monotonic():
-            self._hold()
+        if closing or self._next_mend() <= time.monotonic():
+            self._mend()
         if not closing and self._may_thin() and time.monotonic() >= self._next_thin:
             self._thin()
         return not closing
@@ -232,7 +232,7 @@ class Writer(Queue):
             math.inf if self._ledger.is_open else self._ledger.retry_at,
             self._next_batch if self._journal.is_open else self._journal.retry_at,
             self._next_thin if self._may_thin() else math.inf,
-            self._next_hold(),
+            self._next_mend(),
         )
         return due - time.monotonic()
 
@@ -260,7 +260,7 @@ class Writer(Queue):
                 log.exception("whoever waits for commits failed")
 
     def _write_batch(self, flushes: list[Done], *, whole: bool) -> None:
-        self._hold()
+        self._mend()
         if self._ledger.is_open and (repeats := self.take_repeats()):
             try:
                 self._ledger.count(repeats)
@@ -283,13 +283,17 @@ class Writer(Queue):
         self._next_batch = time.monotonic() + self._batch_s
         tell(flushes, None)
 
-    def _next_hold(self) -> float:
-        """When to look whether there is room again for what is held in reserve; with each batch that is done anyway."""
-        return self._held_at + HOLD_EVERY_S if self._ballast.held is False else math.inf
+    def _next_mend(self) -> float:
+        """When to try the ballast and the mark again; with each batch that is done anyway."""
+        missing = self._ballast.held is False or self._ledger.mark.reason is not None
+        return self._mended_at + MEND_EVERY_S if missing else math.inf
 
-    def _hold(self) -> None:
+    def _mend(self) -> None:
+        """Make the ballast and write the mark where that did not work before."""
         self._ballast.hold(RESERVE_BYTES)
-        self._held_at = time.monotonic()
+        if self._ledger.is_open and self._ledger.mark.reason is not None:
+            self._ledger.mark.rise(self._ledger.head)
+        self._mended_at = time.monotonic()
 
     def _may_thin(self) -> bool:
         return self._ledger.is_open and self._journal.is_open
