@@ -1,0 +1,162 @@
+"""The power is cut: what was not synced is lost, in any part and order; what was acknowledged is there.
+
+A real store runs under strace. What it wrote is replayed up to a random call: what was synced is on the disk, and of what was not
+a prefix, any part, or a part with its last write torn. A store is then opened on that. As a script: `python -m
+tests.faults.power_cut [CUTS] [SEED]`.
+"""
+
+import random
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from appliance.adapters.store import inspection
+from tests.adapters.store.conftest import Keeper, decision
+from tests.adapters.store.test_kill import child
+
+DECISIONS = 120
+STYLES = ("none", "prefix", "any", "torn")
+_CALL = re.compile(r'^\d+ +(\w+)\((\d+)<([^>]*)>(?:, (?:"((?:\\x..)*)"\.*, )?([\d, ]*))?\) += (\d+)')
+
+
+class Call(NamedTuple):
+    name: str
+    file: str
+    data: bytes
+    at: int
+
+
+class Result(NamedTuple):
+    cuts: int
+    acknowledged: int
+    lost: int
+    corrupt: int
+    unnoticed: int
+    false_alarms: int
+
+
+def record(folder: Path) -> list[Call]:
+    """Run a store on `folder`, and return what it told the kernel, in order; "ack" tells a decision that was acknowledged."""
+    log = folder.with_name("strace")
+    calls = "pwrite64,write,ftruncate,fsync,fdatasync,unlink"
+    process = child(
+        folder,
+        DECISIONS,
+        ("strace", "-f", "-qq", "-y", "-xx", "-s", "70000", "-o", str(log), "-e", f"trace={calls}"),
+    )
+    process.stdout.read()
+    process.stdout.close()
+    process.wait()
+    found, begun = [], {}
+    for line in log.read_text("ascii").splitlines():
+        who = line.split(" ", 1)[0]
+        if line.endswith("<unfinished ...>"):
+            begun[who] = line.removesuffix(" <unfinished ...>")
+            continue
+        if " resumed>" in line:
+            line = begun.pop(who) + line.split(" resumed>", 1)[1]  # noqa: PLW2901  the two halves of one call
+        if "unlink(" in line:
+            break  # it closes
+        match = _CALL.match(line)
+        if match is None:
+            continue
+        name, descriptor, path, data, rest, _ = match.groups()
+        if "\\x" in path:
+            path = bytes.fromhex(path.replace("\\x", "")).decode()
+        given = bytes.fromhex((data or "").replace("\\x", ""))
+        if name == "write" and descriptor == "1":
+            found.append(Call("ack", "", b"", int(given)))
+        elif Path(path).parent == folder and not path.endswith(("-shm", "lock")):
+            number = int(rest.split(",")[-1]) if rest else 0
+            found.append(Call(name, Path(path).name, given, number))
+    return found
+
+
+def apply(content: bytearray, call: Call) -> None:
+    """Do to `content` what a call did to the file."""
+    if call.name == "ftruncate":
+        del content[call.at :]
+        content.extend(bytes(call.at - len(content)))
+        return
+    content.extend(bytes(max(0, call.at + len(call.data) - len(content))))
+    content[call.at : call.at + len(call.data)] = call.data
+
+
+def kept(waiting: list[Call], style: str, chance: random.Random) -> list[Call]:
+    """Return which of the calls that were not synced reached the disk."""
+    if style == "none" or not waiting:
+        return []
+    if style == "prefix":
+        return waiting[: chance.randint(0, len(waiting))]
+    some = [call for call in waiting if chance.random() < 0.5]
+    if style == "torn" and some and some[-1].data:
+        last = some[-1]
+        some[-1] = last._replace(data=last.data[: chance.randrange(len(last.data)) // 512 * 512])
+    return some
+
+
+def cut(
+    base: dict[str, bytes], calls: list[Call], style: str, chance: random.Random, lies: str
+) -> dict[str, bytes]:
+    """Return the files as they are after the power was cut after `calls`; the disk only says that it syncs the file `lies`."""
+    disk = {name: bytearray(content) for name, content in base.items()}
+    waiting: dict[str, list[Call]] = {}
+    for call in calls:
+        if call.name in ("fsync", "fdatasync"):
+            for done in [] if call.file == lies else waiting.pop(call.file, []):
+                apply(disk.setdefault(call.file, bytearray()), done)
+        elif call.name != "ack":
+            waiting.setdefault(call.file, []).append(call)
+    for name, rest in waiting.items():
+        for done in kept(rest, style, chance):
+            apply(disk.setdefault(name, bytearray()), done)
+    return {name: bytes(content) for name, content in disk.items()}
+
+
+def run(folder: Path, cuts: int, seed: int, lies: str = "") -> Result:
+    """Cut the power `cuts` times in `folder`, and return what was found. The disk lies about having synced the file `lies`."""
+    chance = random.Random(seed)
+    state = folder / "state"
+    keeper = Keeper()
+    keeper.open(state).close()
+    base = {path.name: path.read_bytes() for path in state.iterdir() if path.name != "lock"}
+    calls = record(state)
+    acks = [index for index, call in enumerate(calls) if call.name == "ack"]
+    assert len(acks) == DECISIONS, "the recording is not whole"
+    told = lost = corrupt = unnoticed = alarms = 0
+    for number in range(cuts):
+        until = chance.randrange(len(calls) + 1)
+        after = folder / "after"
+        after.mkdir()
+        for name, content in cut(base, calls[:until], STYLES[number % len(STYLES)], chance, lies).items():
+            (after / name).write_bytes(content)
+        expected = [call.at for call in calls[:until] if call.name == "ack"]
+        store = keeper.open(after)
+        told += len(expected)
+        found = {one.decision.id: one.decision for one in store.queries.decisions(limit=500)}
+        missing = [one for one in expected if found.get(one) != decision(one)]
+        lost += len(missing)
+        loss = store.restored.loss
+        unnoticed += len([one for one in missing if loss is None or not loss.first <= one <= loss.last])
+        corrupt += store.health().state != "ok" or (store.queries.verify() is not None and not missing)
+        corrupt += any(inspection.complaints(after, name, 10) for name in inspection.FILES.values())
+        alarms += store.health().history != () and not missing
+        keeper.stores.clear()
+        store.close()
+        shutil.rmtree(after)
+    return Result(cuts, told, lost, corrupt, unnoticed, alarms)
+
+
+if __name__ == "__main__":
+    given = [int(word) for word in sys.argv[1:]] + [200, 1][len(sys.argv) - 1 :]
+    with tempfile.TemporaryDirectory() as where:
+        outcome = run(Path(where), *given)
+    print(
+        f"SQLite {sqlite3.sqlite_version}, {subprocess.check_output(['uname', '-m'], text=True).strip()}: {outcome}"
+    )
+    sys.exit(bool(outcome.lost or outcome.corrupt or outcome.false_alarms))
