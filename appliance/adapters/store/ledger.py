@@ -125,7 +125,7 @@ class Ledger(File):
         self.head = head
         self._behind = False
         if head.id:
-            # Before anybody is told that it is committed: what somebody knows of is never lost unnoticed.
+            # Before anybody is told that it is committed: no crash of ours leaves the mark behind what somebody knows of.
             self.mark.rise(head)
         return frozenset(refused)
 

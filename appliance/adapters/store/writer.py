@@ -216,6 +216,8 @@ class Writer(Queue):
             self._write_batch(flushes, whole=whole)
         if closing or self._next_mend() <= time.monotonic():
             self._mend()
+        if closing or self._ledger.mark.due <= time.monotonic():
+            self._ledger.mark.sync()
         if not closing and self._may_thin() and time.monotonic() >= self._next_thin:
             self._thin()
         return not closing
@@ -233,6 +235,7 @@ class Writer(Queue):
             self._next_batch if self._journal.is_open else self._journal.retry_at,
             self._next_thin if self._may_thin() else math.inf,
             self._next_mend(),
+            self._ledger.mark.due,
         )
         return due - time.monotonic()
 
@@ -247,8 +250,11 @@ class Writer(Queue):
                 refused = self._ledger.commit([decision for decision, _ in taken], memories)
                 self._commits += 1
         except Broken as broken:
-            self._fail(self._ledger, broken)
+            room = self._fail(self._ledger, broken)
             self.return_decisions(taken, memories)
+            if room:
+                self._write_decisions(dones, force=force)  # once: there is one reserve
+                return
             tell(dones, self._ledger.reason)
             return
         committed = self.note_decisions(taken, refused)
@@ -284,8 +290,8 @@ class Writer(Queue):
         tell(flushes, None)
 
     def _next_mend(self) -> float:
-        """When to try the ballast and the mark again; with each batch that is done anyway."""
-        missing = self._ballast.held is False or self._ledger.mark.reason is not None
+        """When to try the ballast and the mark again: at once after the start, later with each batch anyway."""
+        missing = not self._ballast.held or self._ledger.mark.reason is not None
         return self._mended_at + MEND_EVERY_S if missing else math.inf
 
     def _mend(self) -> None:
@@ -310,11 +316,14 @@ class Writer(Queue):
         if not more:
             self._next_thin = time.monotonic() + THIN_EVERY_S
 
-    def _fail(self, file: File, broken: Exception) -> None:
+    def _fail(self, file: File, broken: Exception) -> bool:
+        """Note that `file` failed; return whether room was made for it, so that it may be tried again at once."""
         with self.lock:
             file.fail(broken)
-            if is_full(broken, file.path.parent) and self._ballast.release():
+            room = is_full(broken, file.path.parent) and self._ballast.release()
+            if room:
                 file.retry_at = 0.0
+            return room
 
 
 def _date(wall_ns: int) -> str:

@@ -111,8 +111,8 @@ class Disk:
         self.path = path
 
     def fill(self, leave: int = 0) -> None:
-        """Leave so many bytes."""
-        with (self.path / "filler").open("wb", buffering=0) as file:
+        """Leave so many bytes. May be done again when room was made."""
+        with (self.path / "filler").open("ab", buffering=0) as file:
             for size in (65536, 4096, 512):
                 try:
                     while file.write(b"\0" * size) == size:

@@ -34,8 +34,13 @@ def test_a_disk_that_fills_up_costs_no_decision_once_there_is_room_again(disk: D
     store = keeper.open(disk.path)
     store.record(decision(1))
     assert keeper.confirm(store) is None
+    until_sync((disk.path / "ballast").exists)
     disk.fill()
-    for number in range(2, 400):
+    for number in range(2, 200):
+        store.record(decision(number))
+    assert keeper.confirm(store) is None, "there was a reserve for them"
+    disk.fill()
+    for number in range(200, 400):
         store.record(decision(number))
     assert keeper.confirm(store) is not None
     health = store.health()

@@ -1,5 +1,6 @@
 """Every loss of what was committed is noticed, stays known, and what goes on after it counts from beyond it."""
 
+import math
 import os
 import shutil
 import sqlite3
@@ -9,7 +10,7 @@ import pytest
 
 from appliance.adapters.store import Queries, Store, inspection, schema
 from appliance.adapters.store.chain import walk
-from appliance.adapters.store.highwater import NAME, SLOT, Head, HighWater
+from appliance.adapters.store.highwater import NAME, SLOT, SYNC_MOST, Head, HighWater
 from tests.adapters.conftest import until_sync
 from tests.adapters.store.conftest import Disk, Keeper, decision
 
@@ -134,6 +135,22 @@ def test_a_mark_that_is_torn_in_writing_leaves_the_one_before(tmp_path: Path) ->
             } or (number == 1 and found is None)
         (tmp_path / NAME).write_bytes(whole)
         assert HighWater(tmp_path).read() == Head(number, bytes([number]) * 32)
+        mark.sync()
+
+
+def test_marks_that_share_a_sync_are_all_written_over_the_same_slot(tmp_path: Path) -> None:
+    mark = HighWater(tmp_path)
+    mark.rise(Head(1, bytes(32)))
+    synced = (tmp_path / NAME).read_bytes()
+    for number in range(2, 2 + SYNC_MOST):
+        mark.rise(Head(number, bytes(32)))
+        assert HighWater(tmp_path).read().id == number
+        if number < 1 + SYNC_MOST:
+            assert (tmp_path / NAME).read_bytes()[:SLOT] == synced[:SLOT], "this one is on the disk"
+            assert mark.due < math.inf
+    assert mark.due == math.inf, "so many are synced at once"
+    mark.rise(Head(99, bytes(32)))
+    assert (tmp_path / NAME).read_bytes()[:SLOT] != synced[:SLOT]
 
 
 def test_a_mark_that_can_not_be_written_is_said_and_keeps_nothing_from_being_recorded(
