@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from appliance.bundle import Bundle
 from appliance.core.features import FeatureSpec
+from appliance.core.trust import Trust
 from appliance.errors import ModelError
 
 TOLERANCE = 1e-4
@@ -26,6 +27,7 @@ class OnnxClassifier:
 
     def __init__(self, bundle: Bundle) -> None:
         self._card = bundle.card
+        self._trust = bundle.card.trust
         self.digest = bundle.digest
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -78,9 +80,9 @@ class OnnxClassifier:
         return self._card.labels
 
     @property
-    def threshold(self) -> float:
-        """The top probability from which on a prediction counts as sure."""
-        return self._card.threshold
+    def trust(self) -> Trust:
+        """When to believe it: what its card says."""
+        return self._trust
 
     def predict(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return calibrated probabilities (N, L) for features (N, F); a row with anything not finite gives NaN."""

@@ -21,6 +21,7 @@ from appliance.bundle.walk import operators
 from appliance.core.clock import SECOND
 from appliance.core.features import FeatureSpec
 from appliance.core.quantities import QUANTITIES
+from appliance.core.trust import Region, Sets, Trust
 from appliance.core.windows import COARSE_BINS, COARSE_NS
 from appliance.errors import ModelError
 
@@ -54,8 +55,11 @@ class Score(msgspec.Struct, frozen=True):
     """Of these, the share on which it was right."""
 
 
-class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a model is. `threshold` is the calibrated top probability from which on a prediction counts as GOOD."""
+class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a model is. It is sure where its prediction set, from `sets`, holds one label, and `novelty` does not find the features unlike
+    all that it was trained on. A card without sets is of before there were any: `threshold` is the calibrated top probability from
+    which on a prediction counts as GOOD. `guarantees` says what is promised, and what that assumes.
+    """
 
     name: str
     version: int
@@ -74,6 +78,15 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     intended_use: str
     not_for: str
     seed: int
+    sets: Sets | None = None
+    novelty: Region | None = None
+    guarantees: str = ""
+
+    @property
+    def trust(self) -> Trust:
+        """When to believe it."""
+        names = tuple(feature.name for feature in self.features.features)
+        return Trust(self.labels, self.threshold, self.sets, self.novelty, names)
 
 
 class FileEntry(msgspec.Struct, frozen=True):
@@ -207,6 +220,12 @@ def _computable(card: Card, folder: Traversable) -> None:
         raise ModelError(f"{folder}: {len(features)} features, {len(card.labels)} labels", hint=_HINT)
     if not 0 < card.threshold <= 1:
         raise ModelError(f"{folder}: the threshold {card.threshold} is no probability", hint=_HINT)
+    for broken in (
+        card.sets and card.sets.broken(len(card.labels)),
+        card.novelty and card.novelty.broken(len(features)),
+    ):
+        if broken is not None:
+            raise ModelError(f"{folder}: card: {broken}", hint=_HINT)
     for feature in features:
         if feature.kind in ("day_sin", "day_cos"):
             continue

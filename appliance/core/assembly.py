@@ -81,6 +81,7 @@ def assemble(
         channels=channels.measured,
         sources=wiring.sources(profile, binding, channels, where),
         models=channels.models,
+        alphas=channels.alphas,
         words=channels.words,
         rules=rules,
         guards=stood,

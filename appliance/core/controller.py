@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+_Said = Mapping[str, "tuple[NDArray[np.float32], NDArray[np.float32]]"]
+"""By model, its rows (N, F) of one wake-up and the probabilities (N, L) that it gave them."""
+
 
 class Controller:
     """The holder of the state. Not safe for threads: one loop owns it."""
@@ -251,16 +254,14 @@ def _rows(
     return found
 
 
-def _ask(home: Home, rows: Mapping[str, list[list[float]]]) -> "dict[str, NDArray[np.float32]]":
-    """Return what each model says to all its rows at once."""
+def _ask(home: Home, rows: Mapping[str, list[list[float]]]) -> "_Said":
+    """Return for each model all its rows, and what it says to them at once."""
     if not rows:
         return {}
     import numpy as np  # noqa: PLC0415  a home without a model has no use for it
 
-    return {
-        name: home.classifiers[name].predict(np.array(table, dtype=np.float32))
-        for name, table in rows.items()
-    }
+    tables = {name: np.array(table, dtype=np.float32) for name, table in rows.items()}
+    return {name: (table, home.classifiers[name].predict(table)) for name, table in tables.items()}
 
 
 def _apply(
@@ -268,7 +269,7 @@ def _apply(
     spec: Appliance,
     state: ApplianceState,
     step: _Step,
-    said: "Mapping[str, NDArray[np.float32]]",
+    said: "_Said",
     now: Instant,
     effects: list[Effect],
 ) -> ApplianceState | None:
@@ -277,11 +278,17 @@ def _apply(
     if step.rows:
         learned = heard = dict(state.learned)
         for channel, model, index in step.rows:
-            classifier = home.classifiers[model]
-            probabilities = said[model][index]
-            label, quality, reason = judge(probabilities, classifier.labels, classifier.threshold)
-            top = 0.0 if label is None else max(probabilities.tolist())
-            heard[channel] = Learned(label, top, quality, reason, now, LEARNED_MAX_AGE_NS)
+            trust = home.classifiers[model].trust
+            table, answers = said[model]
+            probabilities: list[float] = answers[index].tolist()
+            label, quality, reason = judge(probabilities, table[index], trust, spec.alpha(channel))
+            if label is None:
+                heard[channel] = Learned(None, 0.0, quality, reason, now, LEARNED_MAX_AGE_NS)
+                continue
+            sure = probabilities[trust.labels.index(label)]
+            heard[channel] = Learned(
+                label, sure, quality, reason, now, LEARNED_MAX_AGE_NS, tuple(probabilities)
+            )
     state = msgspec.structs.replace(
         state,
         senses=state.senses if step.senses is None else step.senses,

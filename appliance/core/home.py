@@ -16,6 +16,7 @@ from appliance.core.profile import LEARNED_MAX_AGE_NS, Appliance
 from appliance.core.readings import Quality
 from appliance.core.senses import Learned, Sense
 from appliance.core.state import ApplianceState, State
+from appliance.core.trust import Trust
 from appliance.core.windows import Window
 from appliance.core.words import Told
 
@@ -36,8 +37,8 @@ class Classifier(Protocol):
         """The words of its channel, in the order of its probabilities."""
 
     @property
-    def threshold(self) -> float:
-        """The top probability from which on a prediction counts as sure."""
+    def trust(self) -> Trust:
+        """When to believe it: prediction sets, and where it was trained."""
 
     def predict(self, rows: "NDArray[np.float32]") -> "NDArray[np.float32]":
         """Return calibrated probabilities (N, L) for features (N, F)."""

@@ -20,6 +20,7 @@ from appliance.core.overrides import Ends
 from appliance.core.payloads.message import Scalar
 from appliance.core.readings import Channel
 from appliance.core.rules import Rule, Standing
+from appliance.core.trust import ALPHA
 from appliance.core.words import WordChannel
 from appliance.errors import ProfileError
 
@@ -32,12 +33,14 @@ LEARNED_MAX_AGE_NS = 300 * 1_000_000_000
 
 class ChannelTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[channels.NAME]`: a measured one has a `quantity` (by default its name), a learned one a `model` and its `words`; one
-    that a sensor says in words has `words` = word -> what the device says for it, the word of most concern first.
+    that a sensor says in words has `words` = word -> what the device says for it, the word of most concern first. `alpha` is the error
+    level at which a model's word is acted on.
     """
 
     quantity: str | None = None
     max_age: str | None = None
     model: str | None = None
+    alpha: float | None = None
     metric: str | None = None
     words: tuple[str, ...] | dict[str, Scalar | tuple[Scalar, ...]] = ()
 
@@ -168,7 +171,8 @@ class Invariant(msgspec.Struct, frozen=True):
 class Appliance(msgspec.Struct, frozen=True, dict=True):
     """All that the controller knows of one appliance. Immutable; a changed config makes a new one.
 
-    `sources` are (device, metric, channel); `models` are learned channel -> name of the bundle; `watts` by action.
+    `sources` are (device, metric, channel); `models` are learned channel -> name of the bundle, `alphas` learned channel -> error level,
+    where the profile gives one; `watts` by action.
     `needs_person` are the actions, as indices, that only a person or life safety may enter; `watches` the other appliances
     whose state a rule or guard looks at.
     """
@@ -193,6 +197,11 @@ class Appliance(msgspec.Struct, frozen=True, dict=True):
     needs_person: frozenset[int] = frozenset()
     invariants: tuple[Invariant, ...] = ()
     watches: frozenset[str] = frozenset()
+    alphas: Mapping[str, float] = {}
+
+    def alpha(self, channel: str) -> float:
+        """Return the error level at which what a model says in `channel` is acted on."""
+        return self.alphas.get(channel, ALPHA)
 
     @cached_property
     def may_act(self) -> bool:

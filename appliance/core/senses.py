@@ -64,8 +64,9 @@ def _middle(sources: Mapping[str, Heard], channel: Channel, now: Instant) -> flo
 class Learned(msgspec.Struct, frozen=True, gc=False):
     """What a model last said: a reading of its own channel.
 
-    `label` is its likeliest word, `probability` that word's calibrated probability; only GOOD may be acted on.
-    `quality` UNCERTAIN with `label` None: it could not say anything, some feature being unknown.
+    `label` is the word that it is sure of, else its likeliest; `probability` that word's calibrated one; only GOOD may be acted on.
+    `quality` UNCERTAIN with `label` None: it could not say anything, some feature being unknown. `probabilities` are those of
+    all its words, in its own order; empty where it said nothing.
     """
 
     label: str | None
@@ -74,6 +75,7 @@ class Learned(msgspec.Struct, frozen=True, gc=False):
     reason: str | None
     at: Instant
     max_age_ns: int
+    probabilities: tuple[float, ...] = ()
 
     def value(self, now: Instant) -> str | None:
         """Return the label that may be acted on, or None: unknown."""

@@ -19,6 +19,10 @@ from appliance.errors import ProfileError
 ONE_WORD = "write one word that begins with a letter, as half_full"
 
 
+LOOSEST = 0.5
+"""An error level is below this: else a coin would do."""
+
+
 class Channels(msgspec.Struct, frozen=True):
     """A profile's channels by what speaks in them: a sensor in numbers, a model (its bundle's name, and its words), a sensor in
     words.
@@ -28,6 +32,7 @@ class Channels(msgspec.Struct, frozen=True):
     models: Mapping[str, str]
     words: Mapping[str, tuple[str, ...]]
     worded: Mapping[str, WordChannel]
+    alphas: Mapping[str, float] = {}
 
 
 def channels(profile: ProfileTable, where: str) -> Channels:
@@ -42,6 +47,7 @@ def channels(profile: ProfileTable, where: str) -> Channels:
     models: dict[str, str] = {}
     words: dict[str, tuple[str, ...]] = {}
     worded: dict[str, WordChannel] = {}
+    alphas: dict[str, float] = {}
     for name, table in profile.channels.items():
         here = f"{where}, channel {name}"
         if name in RESERVED:
@@ -50,6 +56,11 @@ def channels(profile: ProfileTable, where: str) -> Channels:
             raise ProfileError(f"{here}: rules can't name {name!r}", hint=ONE_WORD)
         for word in table.words:
             _sayable(word, here)
+        if table.alpha is not None and not (table.model and 0 < table.alpha < LOOSEST):
+            raise ProfileError(
+                f"{here}: alpha = {table.alpha:g} is no error level of a model",
+                hint=f"give a learned channel one below {LOOSEST:g}, as alpha = 0.05",
+            )
         if isinstance(table.words, dict):
             worded[name] = _worded(name, table, here)
             continue
@@ -60,6 +71,8 @@ def channels(profile: ProfileTable, where: str) -> Channels:
                     hint="add: words = [..]",
                 )
             models[name], words[name] = table.model, table.words
+            if table.alpha is not None:
+                alphas[name] = table.alpha
             continue
         quantity = quantity_of(table.quantity or name)
         if quantity is None:
@@ -69,7 +82,7 @@ def channels(profile: ProfileTable, where: str) -> Channels:
             )
         max_age = None if table.max_age is None else duration_ns(table.max_age, where=f"{here}, max_age")
         measured[name] = Channel.of(name, quantity, max_age_ns=max_age)
-    return Channels(measured, models, words, worded)
+    return Channels(measured, models, words, worded, alphas)
 
 
 def _sayable(word: str, where: str) -> None:

@@ -41,7 +41,7 @@ def digest(home: Home) -> str:
     parts: list[object] = [__version__, str(home.zone)]
     parts += [repr_of(spec) for _, spec in sorted(home.appliances.items())]
     parts += [
-        (name, model.labels, model.threshold, sorted(model.spec.channels))
+        (name, repr_of(model.trust), sorted(model.spec.channels))
         for name, model in sorted(home.classifiers.items())
     ]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

@@ -23,6 +23,7 @@ from appliance.core.home import Classifier, Home
 from appliance.core.profile import Appliance, Binding, read_profile
 from appliance.core.readings import Reading
 from appliance.core.registry import discover
+from appliance.core.trust import Trust
 from appliance.daemon.models import load_models
 
 LEVELS = ("off", "low", "medium", "high", "turbo")
@@ -88,7 +89,7 @@ class Told:
 
     spec = FeatureSpec((Feature("heard", "mean", "pm2_5", 30),))
     labels = ("nobody", "somebody")
-    threshold = 0.9
+    trust = Trust(labels, 0.9)
 
     def __init__(self) -> None:
         self.present: bool | None = None

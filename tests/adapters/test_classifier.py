@@ -24,7 +24,7 @@ def test_the_shipped_model_answers_its_golden_rows(bundle, classifier) -> None:
     assert said == pytest.approx(bundle.golden_probabilities, abs=1e-5)
     assert said.sum(axis=1) == pytest.approx(np.ones(len(said)), abs=1e-5)
     assert set(said.argmax(axis=1)) == {0, 1}  # the golden rows know both labels
-    assert (classifier.labels, classifier.threshold, classifier.digest) == (
+    assert (classifier.labels, classifier.trust.threshold, classifier.digest) == (
         bundle.card.labels,
         bundle.card.threshold,
         bundle.digest,

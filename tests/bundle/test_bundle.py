@@ -103,6 +103,12 @@ def changed(folder: Path, **fields) -> bytes:
     return json.dumps({**card, **fields}).encode()
 
 
+SETS = {"alphas": [0.1, 0.05], "thresholds": [[0.4, 0.4], [0.3, 0.3]], "rows": [50, 50]}
+SHIPPED = json.loads((shipped("presence") / "card.json").read_text("utf-8"))
+SIZE = len(SHIPPED["features"]["features"])
+REGION = {
+    "low": [0.0] * SIZE, "high": [1.0] * SIZE, "bend": [1.0] * SIZE, "centre": [0.0] * SIZE, "whitening": [1.0] * (SIZE * (SIZE + 1) // 2), "limit": 20.0,
+}  # fmt: skip
 FEATURE = {"name": "x", "kind": "mean", "channel": "co2", "span_s": 600}
 
 
@@ -120,6 +126,14 @@ FEATURE = {"name": "x", "kind": "mean", "channel": "co2", "span_s": 600}
         ({"labels": ["nobody", "somebody", "many"]}, "golden"),
         ({"threshold": 0}, "threshold"),
         ({"threshold": 1.5}, "threshold"),
+        ({"sets": {**SETS, "rows": [9]}}, "other sizes"),
+        ({"sets": {**SETS, "alphas": [0.05, 0.1]}}, "do not fall"),
+        ({"sets": {**SETS, "alphas": [0.1, 0]}}, "do not fall"),
+        ({"sets": {**SETS, "thresholds": [[0.4, 0.4], [0.5, 0.3]]}}, "falling probabilities"),
+        ({"sets": {**SETS, "thresholds": [[1.4, 0.4], [0.5, 0.3]]}}, "falling probabilities"),
+        ({"novelty": {**REGION, "low": [0.0]}}, "other sizes"),
+        ({"novelty": {**REGION, "bend": [0.0] * SIZE}}, "numbers that are none"),
+        ({"novelty": {**REGION, "low": [2.0] * SIZE}}, "without room"),
         ({"name": "absence"}, "different models"),
         ({"surprise": 1}, "surprise"),
     ],
@@ -238,3 +252,20 @@ def test_the_card_says_what_a_reader_must_know() -> None:
     card = msgspec.to_builtins(load_bundle(shipped("presence")).card)
     for field in ("data", "licence", "citation", "split", "calibration", "worst", "intended_use", "not_for"):
         assert len(card[field]) > 15, field
+
+
+def test_a_card_with_sets_and_a_region_is_read_as_it_was_written(folder) -> None:
+    replace(folder, "card.json", changed(folder, sets=SETS, novelty=REGION, guarantees="none"))
+    trust = load_bundle(folder).card.trust
+    assert trust.sets is not None
+    assert trust.sets.at(0.07) == (0.3, 0.3)
+    assert trust.novelty is not None
+    assert trust.novelty.limit == 20.0
+    assert trust.features[0] == SHIPPED["features"]["features"][0]["name"]
+
+
+def test_a_card_from_before_there_were_sets_still_stands(folder) -> None:
+    old = {key: value for key, value in SHIPPED.items() if key not in {"sets", "novelty", "guarantees"}}
+    replace(folder, "card.json", json.dumps({**old, "threshold": 0.63}).encode())
+    trust = load_bundle(folder).card.trust
+    assert (trust.sets, trust.novelty, trust.threshold) == (None, None, 0.63)

@@ -16,6 +16,7 @@ from appliance.core.explain.what_if import Live
 from appliance.core.features import Feature, FeatureSpec
 from appliance.core.home import Home
 from appliance.core.quantities import QUANTITIES
+from appliance.core.trust import Trust
 from tests.core.home import PROFILE, RULE, House
 
 VOC = QUANTITIES["voc_index"]
@@ -235,7 +236,7 @@ class Nose:
 
     spec = FeatureSpec((Feature("co2", "mean", "co2", 120),))
     labels = ("nobody", "somebody")
-    threshold = 0.8
+    trust = Trust(labels, 0.8)
 
     def predict(self, rows):
         somebody = np.where(rows[:, 0] > 800, 0.9, 0.1).astype(np.float32)

@@ -24,6 +24,7 @@ from appliance.core.payloads import Decoder
 from appliance.core.payloads.message import Message
 from appliance.core.restoring import pack, unpack
 from appliance.core.state import State
+from appliance.core.trust import Trust
 from appliance.replay import Moment
 from tests.scenarios.devices import OBEYS_AFTER_S, Device
 from tests.scenarios.story import Expect, Never, Person, Step, Story, Timed, payload_at, repeated, span_ns
@@ -37,10 +38,9 @@ class Said:
     asked at every reading.
     """
 
-    threshold = 0.9
-
     def __init__(self, labels: tuple[str, ...], channel: str) -> None:
         self.labels = labels
+        self.trust = Trust(labels, 0.9)
         self.spec = FeatureSpec((Feature(f"{channel}_now", "mean", channel, 60),))
         self.probabilities: list[float] | None = None
         self.said: list[list[float]] = []

@@ -1,0 +1,14 @@
+"""What a model has earned: prediction sets, novelty, labels that make it more careful -> the word and quality of its channel.
+
+`fitting`, which a decision does not need, is not imported from here.
+"""
+
+from appliance.core.trust.adapting import RATE, Adapted, adapt
+from appliance.core.trust.judging import HARD, NONE_FITS, UNKNOWN, UNLIKE, Trust, judge
+from appliance.core.trust.novelty import Region
+from appliance.core.trust.sets import ALPHA, ALPHAS, Sets, needed
+
+__all__ = [
+    "ALPHA", "ALPHAS", "HARD", "NONE_FITS", "RATE", "UNKNOWN", "UNLIKE", "Adapted", "Region", "Sets", "Trust", "adapt",
+    "judge", "needed",
+]  # fmt: skip
