@@ -86,7 +86,7 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     def trust(self) -> Trust:
         """When to believe it."""
         names = tuple(feature.name for feature in self.features.features)
-        return Trust(self.labels, self.threshold, self.sets, self.novelty, names)
+        return Trust(self.labels, self.threshold, self.sets, self.novelty, names, self.version)
 
 
 class FileEntry(msgspec.Struct, frozen=True):

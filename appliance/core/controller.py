@@ -19,6 +19,7 @@ from appliance.core.events import (
     Decision,
     Effect,
     Event,
+    Labelled,
     LinkChanged,
     PersonSpoke,
     ReadingArrived,
@@ -224,7 +225,7 @@ def _fold(
             steps.extend(
                 _Step(appliance, event, None, []) for appliance in home.reporters.get(event.device, ())
             )
-        case PersonSpoke() | AdviceAnswered() | AlarmAcknowledged():
+        case PersonSpoke() | AdviceAnswered() | AlarmAcknowledged() | Labelled():
             if event.appliance in home.appliances:
                 steps.append(_Step(event.appliance, event, None, []))
         case LinkChanged():
@@ -281,7 +282,14 @@ def _apply(
             trust = home.classifiers[model].trust
             table, answers = said[model]
             probabilities: list[float] = answers[index].tolist()
-            label, quality, reason = judge(probabilities, table[index], trust, spec.alpha(channel))
+            alpha = spec.alpha(channel)
+            label, quality, reason = judge(
+                probabilities,
+                table[index],
+                trust,
+                alpha,
+                trust.levels(state.memory.trust.get(channel), alpha),
+            )
             if label is None:
                 heard[channel] = Learned(None, 0.0, quality, reason, now, LEARNED_MAX_AGE_NS)
                 continue
@@ -309,6 +317,9 @@ def _apply(
             return hands.answered(spec, state, answer, now)
         case AlarmAcknowledged() as seen:
             return hands.acknowledged(spec, state, seen)
+        case Labelled(channel=channel) as told:
+            known = home.classifiers.get(spec.models.get(channel, ""))
+            return hands.labelled(spec, state, told, None if known is None else known.trust, now)
         case _:
             return state
     if ask:

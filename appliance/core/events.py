@@ -12,6 +12,7 @@ from appliance.core.arbitration import Authority, Voice
 from appliance.core.clock import Instant
 from appliance.core.payloads.message import Declaration, Scalar
 from appliance.core.readings import Quality, Reading
+from appliance.core.trust import Adapted
 
 # ---------------------------------------------------------------- events: what can happen
 
@@ -83,6 +84,19 @@ class AlarmAcknowledged(msgspec.Struct, frozen=True, gc=False, tag=True):
     by: str
 
 
+class Labelled(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """Somebody, or something that knows, said what a model's `channel` should have read from `since_ns` to `until_ns`, both included
+    (Unix time), through `by`.
+    """
+
+    appliance: str
+    channel: str
+    label: str
+    since_ns: int
+    until_ns: int
+    by: str
+
+
 class LinkChanged(msgspec.Struct, frozen=True, gc=False, tag=True):
     """The link to the broker came up or went down."""
 
@@ -101,6 +115,7 @@ Event = (
     | PersonSpoke
     | AdviceAnswered
     | AlarmAcknowledged
+    | Labelled
     | LinkChanged
     | Tick
 )
@@ -172,7 +187,8 @@ class Memory(msgspec.Struct, frozen=True):
 
     `switches` are the instants of the last hour at which it was switched between actions by us; `started` and `stopped`
     are when it last left, and last went to, the lowest action. `true_since` is keyed by rule. `advice` is what a person
-    may still answer; `acknowledged` are the held rules whose alarm a person saw.
+    may still answer; `acknowledged` are the held rules whose alarm a person saw; `trust` is how careful labels have made the model of
+    a channel.
     """
 
     override: Override | None = None
@@ -187,6 +203,7 @@ class Memory(msgspec.Struct, frozen=True):
     true_since: Mapping[str, Instant] = {}
     advice: tuple[Advice, ...] = ()
     acknowledged: tuple[str, ...] = ()
+    trust: Mapping[str, Adapted] = {}
 
     def changed(self, now: Instant) -> int | None:
         """Return the nanoseconds since it last changed: since the later of the last command and the last change that it

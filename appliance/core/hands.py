@@ -10,13 +10,17 @@ from datetime import tzinfo
 from msgspec.structs import replace
 
 from appliance.core import overrides
-from appliance.core.clock import Instant
+from appliance.core.clock import SECOND, Instant
 from appliance.core.commands import RETURN_NS, SETTLE_NS
 from appliance.core.conditions import Acknowledged
-from appliance.core.events import AdviceAnswered, AlarmAcknowledged, Memory, Override, PersonSpoke
+from appliance.core.events import AdviceAnswered, AlarmAcknowledged, Labelled, Memory, Override, PersonSpoke
 from appliance.core.profile import Appliance
 from appliance.core.readings import Reading
 from appliance.core.state import ApplianceState
+from appliance.core.trust import Trust
+
+NOW_NS = 60 * SECOND
+"""A label that ended so long ago still tells of now (assumed: so long it takes to say it)."""
 
 
 def reported(
@@ -162,6 +166,32 @@ def acknowledged(spec: Appliance, state: ApplianceState, event: AlarmAcknowledge
     ]
     seen = tuple(dict.fromkeys((*state.memory.acknowledged, *waiting)))
     return state if not waiting else replace(state, memory=replace(state.memory, acknowledged=seen))
+
+
+def labelled(
+    spec: Appliance, state: ApplianceState, event: Labelled, trust: Trust | None, now: Instant
+) -> ApplianceState:
+    """Return the state after a label was told. One that tells of now makes the model more careful, or lets it back, from its next word
+    on; one of the past is for the refit, and changes nothing here.
+    """
+    said = state.learned.get(event.channel)
+    if (
+        said is None
+        or not said.probabilities
+        or trust is None
+        or event.label not in trust.labels
+        or not event.since_ns <= now.wall_ns <= event.until_ns + NOW_NS
+        or (age := now.since(said.at)) is None
+        or age > said.max_age_ns
+    ):
+        return state
+    adapted = trust.adapt(
+        state.memory.trust.get(event.channel), spec.alpha(event.channel), said.probabilities, event.label
+    )
+    if adapted is None:
+        return state
+    memory = replace(state.memory, trust={**state.memory.trust, event.channel: adapted})
+    return replace(state, memory=memory)
 
 
 def _overridden(state: ApplianceState, override: Override | None) -> ApplianceState:

@@ -238,7 +238,7 @@ SETS = conformal_thresholds(*exchangeable(np.random.default_rng(11), 4000))
 def test_each_miss_makes_the_model_more_careful_and_hits_bring_it_back_to_its_card_at_most() -> None:
     adapted = None
     for _ in range(6):
-        adapted = adapt(adapted, SETS, 0.1, [0.99, 0.01], 1)
+        adapted = adapt(adapted, SETS, 2, 0.1, [0.99, 0.01], 1)
     assert adapted is not None
     assert adapted.levels[0] == 0.1, "of nobody nothing was told"
     assert adapted.levels[1] < 0.01
@@ -247,7 +247,7 @@ def test_each_miss_makes_the_model_more_careful_and_hits_bring_it_back_to_its_ca
     assert judge([0.99, 0.01], ROW, trust)[1] is Quality.GOOD
     assert judge([0.99, 0.01], ROW, trust, 0.1, adapted.levels)[2] == "hard", "somebody was there each time"
     for _ in range(1000):
-        adapted = adapt(adapted, SETS, 0.1, [0.01, 0.99], 1)
+        adapted = adapt(adapted, SETS, 2, 0.1, [0.01, 0.99], 1)
     assert adapted.levels == (0.1, 0.1)
 
 
@@ -258,7 +258,7 @@ def test_each_miss_makes_the_model_more_careful_and_hits_bring_it_back_to_its_ca
 def test_whatever_the_labels_are_no_more_than_promised_is_missed_in_the_long_run(told, alpha) -> None:
     adapted = None
     for somebody, truth in told:
-        adapted = adapt(adapted, SETS, alpha, [1 - somebody, somebody], truth)
+        adapted = adapt(adapted, SETS, 2, alpha, [1 - somebody, somebody], truth)
         assert min(adapted.levels) >= -RATE
         assert max(adapted.levels) <= alpha, "no label makes a model surer than its card"
     if adapted is not None:
@@ -266,9 +266,14 @@ def test_whatever_the_labels_are_no_more_than_promised_is_missed_in_the_long_run
             assert missed <= alpha * heard + (alpha + RATE) / RATE + 1e-6
 
 
-def test_another_error_level_begins_anew() -> None:
-    before = adapt(None, SETS, 0.1, [0.99, 0.01], 1)
-    assert adapt(before, SETS, 0.05, [0.01, 0.99], 1) == Adapted(0.05, (0.05, 0.05), (0, 1), (0, 0))
+def test_another_error_level_or_version_begins_anew() -> None:
+    before = adapt(None, SETS, 2, 0.1, [0.99, 0.01], 1)
+    assert adapt(before, SETS, 2, 0.05, [0.01, 0.99], 1) == Adapted(2, 0.05, (0.05, 0.05), (0, 1), (0, 0))
+    assert adapt(before, SETS, 3, 0.1, [0.01, 0.99], 1) == Adapted(3, 0.1, (0.1, 0.1), (0, 1), (0, 0))
+    trust = Trust(LABELS, 0.5, SETS, version=2)
+    assert trust.levels(before, 0.1) == before.levels
+    assert trust.levels(before, 0.05) is None
+    assert msgspec.structs.replace(trust, version=3).levels(before, 0.1) is None
 
 
 def test_the_error_levels_of_cards_hold_those_that_are_usually_asked_for() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from appliance.core.readings import Quality
+from appliance.core.trust.adapting import Adapted, adapt
 from appliance.core.trust.novelty import Region
 from appliance.core.trust.sets import ALPHA, Sets
 
@@ -34,6 +35,21 @@ class Trust(msgspec.Struct, frozen=True):
     sets: Sets | None = None
     novelty: Region | None = None
     features: tuple[str, ...] = ()
+    version: int = 0
+
+    def levels(self, adapted: Adapted | None, alpha: float) -> tuple[float, ...] | None:
+        """Return the error level of each label where labels have made this very model more careful, else None."""
+        if adapted is None or not adapted.holds(self.version, alpha, len(self.labels)):
+            return None
+        return adapted.levels
+
+    def adapt(
+        self, before: Adapted | None, alpha: float, probabilities: Sequence[float], label: str
+    ) -> Adapted | None:
+        """Return how careful to be after `label` was told for a row that got `probabilities`; None: a card without sets never changes."""
+        if self.sets is None:
+            return None
+        return adapt(before, self.sets, self.version, alpha, probabilities, self.labels.index(label))
 
 
 def judge(
