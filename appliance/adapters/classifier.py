@@ -28,6 +28,7 @@ class OnnxClassifier:
     def __init__(self, bundle: Bundle) -> None:
         self._card = bundle.card
         self._trust = bundle.card.trust
+        self._head = None if bundle.card.refit is None else bundle.card.refit.head
         self.digest = bundle.digest
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -86,6 +87,11 @@ class OnnxClassifier:
 
     def predict(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return calibrated probabilities (N, L) for features (N, F); a row with anything not finite gives NaN."""
+        said = self.before_head(rows)
+        return said if self._head is None else self._head.apply(said).astype(np.float32)
+
+    def before_head(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what the model's own bytes say, before a home's head: a refit starts from these."""
         if len(rows) == 1:
             self._row[:] = rows
             self._session.run_with_iobinding(self._bound)

@@ -10,5 +10,17 @@ from appliance.bundle.checking import (
     shipped,
     write_bundle,
 )
+from appliance.bundle.head import Head, Refitted
 
-__all__ = ["Bundle", "Card", "FileEntry", "Manifest", "Score", "load_bundle", "shipped", "write_bundle"]
+__all__ = [
+    "Bundle",
+    "Card",
+    "FileEntry",
+    "Head",
+    "Manifest",
+    "Refitted",
+    "Score",
+    "load_bundle",
+    "shipped",
+    "write_bundle",
+]

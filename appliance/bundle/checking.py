@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from appliance.bundle.head import Refitted
 from appliance.bundle.walk import operators
 from appliance.core.clock import SECOND
 from appliance.core.features import FeatureSpec
@@ -28,6 +29,8 @@ from appliance.errors import ModelError
 MAX_FILE = 8 << 20
 MAX_FEATURES = 256
 MAX_LABELS = 64
+REFITS = 1_000_000
+"""Between two versions of a model lie so many refits of one."""
 MAX_SPAN_S = COARSE_BINS * COARSE_NS // SECOND
 """What windows remember: a day."""
 FILES = ("model.onnx", "card.json", "golden.npz")
@@ -58,7 +61,7 @@ class Score(msgspec.Struct, frozen=True):
 class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a model is. It is sure where its prediction set, from `sets`, holds one label, and `novelty` does not find the features unlike
     all that it was trained on. A card without sets is of before there were any: `threshold` is the calibrated top probability from
-    which on a prediction counts as GOOD. `guarantees` says what is promised, and what that assumes.
+    which on a prediction counts as GOOD. `guarantees` says what is promised, and what that assumes; `refit` what a home made of it.
     """
 
     name: str
@@ -81,12 +84,14 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     sets: Sets | None = None
     novelty: Region | None = None
     guarantees: str = ""
+    refit: Refitted | None = None
 
     @property
     def trust(self) -> Trust:
         """When to believe it."""
         names = tuple(feature.name for feature in self.features.features)
-        return Trust(self.labels, self.threshold, self.sets, self.novelty, names, self.version)
+        version = self.version * REFITS + (0 if self.refit is None else self.refit.number)
+        return Trust(self.labels, self.threshold, self.sets, self.novelty, names, version)
 
 
 class FileEntry(msgspec.Struct, frozen=True):
@@ -106,18 +111,24 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Bundle(msgspec.Struct, frozen=True):
-    """A bundle that was checked. `golden_rows` (G, F) float32 must give `golden_probabilities` (G, L)."""
+    """A bundle that was checked. `golden_rows` (G, F) float32 must give `golden_probabilities` (G, L); `golden_labels` (G,) are their truths,
+    as numbers, where the bundle has them.
+    """
 
     model: bytes
     card: Card
     manifest: Manifest
     golden_rows: NDArray[np.float32]
     golden_probabilities: NDArray[np.float32]
+    golden_labels: NDArray[np.int64] | None = None
 
     @property
     def digest(self) -> str:
-        """What identifies the model: the sha256 of its bytes."""
-        return self.manifest.files["model.onnx"].sha256
+        """What identifies the model: the sha256 of its bytes; of a refit, of these and of its head."""
+        model = self.manifest.files["model.onnx"].sha256
+        if self.card.refit is None:
+            return model
+        return hashlib.sha256(model.encode() + msgspec.json.encode(self.card.refit.head)).hexdigest()
 
 
 def shipped(name: str) -> Traversable:
@@ -162,17 +173,24 @@ def load_bundle(folder: Traversable) -> Bundle:
     if used != set(manifest.operators):
         raise ModelError(f"{folder}: the model uses other operators than its manifest says", hint=_HINT)
     _computable(card, folder)
-    rows, probabilities = _golden(contents["golden.npz"], card, folder)
-    return Bundle(contents["model.onnx"], card, manifest, rows, probabilities)
+    return Bundle(contents["model.onnx"], card, manifest, *_golden(contents["golden.npz"], card, folder))
 
 
 def write_bundle(
-    folder: Path, model: bytes, card: Card, rows: NDArray[np.float32], probabilities: NDArray[np.float32]
+    folder: Path,
+    model: bytes,
+    card: Card,
+    rows: NDArray[np.float32],
+    probabilities: NDArray[np.float32],
+    labels: NDArray[np.int64] | None = None,
 ) -> Manifest:
     """Write a bundle into `folder`, and return its manifest. The same arguments give the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     golden = io.BytesIO()
-    np.savez(golden, rows=rows, probabilities=probabilities)
+    if labels is None:
+        np.savez(golden, rows=rows, probabilities=probabilities)
+    else:
+        np.savez(golden, rows=rows, probabilities=probabilities, labels=labels)
     contents = {
         "model.onnx": model,
         "card.json": msgspec.json.format(msgspec.json.encode(card), indent=2) + b"\n",
@@ -223,6 +241,7 @@ def _computable(card: Card, folder: Traversable) -> None:
     for broken in (
         card.sets and card.sets.broken(len(card.labels)),
         card.novelty and card.novelty.broken(len(features)),
+        card.refit and card.refit.head.broken(len(card.labels)),
     ):
         if broken is not None:
             raise ModelError(f"{folder}: card: {broken}", hint=_HINT)
@@ -243,7 +262,7 @@ def _computable(card: Card, folder: Traversable) -> None:
 
 def _golden(
     content: bytes, card: Card, folder: Traversable
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64] | None]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > MAX_FILE:
@@ -254,6 +273,9 @@ def _golden(
                 np.lib.format.read_array(io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False)
                 for name in ("rows", "probabilities")
             )
+            labels = None
+            if "labels.npy" in archive.namelist():
+                labels = np.lib.format.read_array(io.BytesIO(archive.read("labels.npy")), allow_pickle=False)
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as broken:
         raise ModelError(f"{folder}: golden.npz: {broken}", hint=_HINT) from None
     if (
@@ -262,8 +284,13 @@ def _golden(
         or rows.shape[1] != len(card.features.features)
         or probabilities.shape != (len(rows), len(card.labels))
         or not {rows.dtype.kind, probabilities.dtype.kind} <= {"f"}
+        or (labels is not None and (labels.shape != (len(rows),) or labels.dtype.kind != "i"))
     ):
         raise ModelError(
             f"{folder}: golden rows {rows.shape} and {probabilities.shape} do not fit the card", hint=_HINT
         )
-    return rows.astype(np.float32), probabilities.astype(np.float32)
+    return (
+        rows.astype(np.float32),
+        probabilities.astype(np.float32),
+        None if labels is None else labels.astype(np.int64),
+    )

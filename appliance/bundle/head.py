@@ -1,0 +1,43 @@
+"""Owns the head: what a home's own labels did to a model's probabilities, as a few numbers beside the model's bytes.
+
+Never in here: finding the numbers (refit).
+"""
+
+from math import isfinite
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An affine map of logits: softmax(`scale` log p + `bias`), `bias` by label (L,)."""
+
+    scale: float
+    bias: tuple[float, ...]
+
+    def broken(self, labels: int) -> str | None:
+        """Return what is wrong with it for a model of so many `labels`, or None."""
+        if len(self.bias) != labels or not all(map(isfinite, (self.scale, *self.bias))) or self.scale <= 0:
+            return "the head does not fit the card"
+        return None
+
+    def apply(self, probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the probabilities (N, L) after the head; a row that is not finite gives NaN."""
+        logits = self.scale * np.log(np.clip(probabilities.astype(np.float64), 1e-6, None)) + np.array(
+            self.bias
+        )
+        grown = np.exp(logits - logits.max(axis=1, keepdims=True))
+        said: NDArray[np.float64] = grown / grown.sum(axis=1, keepdims=True)
+        return said
+
+
+class Refitted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a home made its own version, the `number`-th, `at` a time, of the model with the digest `base`: from `rows` labelled rows of `days`."""
+
+    number: int
+    base: str
+    at: str
+    days: int
+    rows: int
+    head: Head
