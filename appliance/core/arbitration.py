@@ -55,7 +55,7 @@ class Proposal(msgspec.Struct, frozen=True, gc=False):
     because: str
 
 
-class Voice(msgspec.Struct, frozen=True, gc=False):
+class Voice(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A proposal as it was heard.
 
     `limited_by` names the stronger source that kept it from what it wanted, `contradicts` the equal one; a voice that does

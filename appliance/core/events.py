@@ -123,7 +123,7 @@ Event = (
 # ---------------------------------------------------------------- what is decided and remembered
 
 
-class Input(msgspec.Struct, frozen=True, gc=False):
+class Input(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What one channel was, when a decision was made. `age_s` is seconds since it was last heard well; None: never."""
 
     channel: str
@@ -264,16 +264,15 @@ class Remember(msgspec.Struct, frozen=True):
 
 
 class Keep(msgspec.Struct, frozen=True, gc=False):
-    """Keep `reading` in the history, with what it is worth: only readings that feed a channel are kept.
+    """Keep in the history what `event` measured, with what each reading is worth: only readings that feed a channel are kept.
 
-    `resent`: a bridge only repeated its cache.
+    `resent`: a bridge only repeated its cache. `older`: a newer message had overtaken it.
     """
 
-    reading: Reading
-    quality: Quality
-    reason: str | None
-    retained: bool
+    event: ReadingArrived
+    worth: tuple[tuple[Reading, Quality, str | None], ...]
     resent: bool = False
+    older: bool = False
 
 
 class Notify(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from math import nan
 from appliance.core.clock import Instant
 from appliance.core.commands import RETURN_NS
 from appliance.core.events import Keep, ReadingArrived, StateReported
-from appliance.core.readings import Quality
+from appliance.core.readings import Quality, Reading
 from appliance.core.senses import Sense
 from appliance.core.state import DeviceState, State
 from appliance.core.words import Told
@@ -52,9 +52,11 @@ class Fold:
         """Fold one message in; return for each appliance that it concerns the channels that heard something."""
         concerned: dict[str, set[str]] = {}
         after: dict[str, dict[str, Sense]] = {}
+        worth: list[tuple[Reading, Quality, str | None]] = []
         resent: bool | None = None
+        device, retained, now = event.device, event.retained, self._now
         for reading in event.readings:
-            routes = self._routes.get((event.device, reading.metric))
+            routes = self._routes.get((device, reading.metric))
             if routes is None:
                 continue
             if resent is None:
@@ -62,20 +64,20 @@ class Fold:
                     return self._dropped(event)
                 resent = self._resent(event)
             # One device may feed a channel with several sensors: each is a source of its own.
-            source = f"{event.device}:{reading.metric}"
+            source = f"{device}:{reading.metric}"
             for appliance, channel in routes:
-                if appliance not in after:
-                    after[appliance] = dict(self.current(appliance))
+                senses = after.get(appliance)
+                if senses is None:
+                    senses = after[appliance] = dict(self.current(appliance))
                     concerned[appliance] = set()
-                senses = after[appliance]
-                sense = senses[channel].hear(
-                    source, reading, self._now, retained=event.retained, resent=resent
-                )
+                sense = senses[channel].hear(source, reading, now, retained=retained, resent=resent)
                 senses[channel] = sense
                 concerned[appliance].add(channel)
-            heard = sense.sources[source]
-            self.kept.append(Keep(reading, heard.quality, heard.reason, event.retained, resent))
-        self.senses.update(after)
+            heard = sense.alone or sense.sources[source]
+            worth.append((reading, heard.quality, heard.reason))
+        if resent is not None:
+            self.kept.append(Keep(event, tuple(worth), resent))
+            self.senses.update(after)
         return concerned
 
     def told(self, event: StateReported) -> dict[str, Mapping[str, Told]]:
@@ -102,11 +104,12 @@ class Fold:
         return 0.0 < late_s <= LATEST_S
 
     def _dropped(self, event: ReadingArrived) -> dict[str, set[str]]:
-        self.kept += [
-            Keep(reading, Quality.BAD, OLDER, event.retained)
+        worth = [
+            (reading, Quality.BAD, OLDER)
             for reading in event.readings
             if (event.device, reading.metric) in self._routes
         ]
+        self.kept.append(Keep(event, tuple(worth), older=True))
         return {}
 
     def _resent(self, event: ReadingArrived) -> bool:

@@ -36,7 +36,6 @@ from appliance.core.events import (
     Tick,
 )
 from appliance.core.payloads.message import Dialect, Message, Scalar
-from appliance.core.sensing import OLDER
 from appliance.errors import ApplianceError
 from appliance.replay import CONCLUDED, checkpoint
 
@@ -82,8 +81,10 @@ class Performer:
         heard = deque(effect for effect in effects if isinstance(effect, Keep))
         for event in events:
             match event:
-                case ReadingArrived():
-                    self._readings(event, heard, at)
+                case ReadingArrived() if heard and heard[0].event is event:
+                    kept = heard.popleft()
+                    self.counts["older"] += kept.older
+                    self._store.readings(kept.worth, retained=event.retained, resent=kept.resent, at=at)
                 case StateReported(device=device) if device in self.reporters:
                     for index, state in enumerate(event.states):
                         self._store.state(state, retained=event.retained, at=at, follows=index > 0)
@@ -125,20 +126,6 @@ class Performer:
         if any(self._said.get(key) != value for key, value in news.items()):
             self._said.update(news)
             self._store.flush()
-
-    def _readings(self, event: ReadingArrived, heard: deque[Keep], at: Instant) -> None:
-        """Keep those of one message that feed a channel: the next ones in `heard`."""
-        follows = False
-        for reading in event.readings:
-            if heard and heard[0].reading is reading:
-                kept = heard.popleft()
-                if kept.reason == OLDER:
-                    self.counts["older"] += 1
-                self._store.reading(
-                    reading, kept.quality, kept.reason,
-                    retained=kept.retained, resent=kept.resent, follows=follows, at=at,
-                )  # fmt: skip
-                follows = True
 
     def reconfigured(self, controller: Controller, at: Instant) -> None:
         """Keep that another config is in force from here on, with the whole state of now."""

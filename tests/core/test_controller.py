@@ -416,7 +416,8 @@ def test_a_message_that_a_newer_one_overtook_changes_nothing_and_a_clock_set_bac
     house.say(2, "air", pm25=50, last_seen="2026-01-01T00:00:09Z")
     assert house.commands == []
     kept = [effect for _, effect in house.effects if isinstance(effect, Keep)]
-    assert kept[-1].reason == "an older message"
+    assert kept[-1].older
+    assert [reason for _, _, reason in kept[-1].worth] == ["an older message"]
     house.say(3, "air", pm25=50, last_seen="2025-12-31T23:00:00Z")
     assert house.commands == [(3, "high")]
 

@@ -6,9 +6,10 @@ Never in here: when something is written, or reading for others.
 import math
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -129,21 +130,7 @@ class Journal(File):
                 (first, self.boot(connection, at.boot_id), at.boottime_ns, min(walls), max(walls)),
             )
             connection.executemany(
-                "INSERT INTO readings VALUES (?,?,?,?,?,?,?,?,?)",
-                [
-                    (
-                        first + index,
-                        self._stream(connection, entry),
-                        self.boot(connection, entry.at.boot_id),
-                        entry.at.boottime_ns,
-                        entry.at.wall_ns,
-                        entry.value,
-                        entry.quality,
-                        entry.reason,
-                        entry.flags,
-                    )
-                    for index, entry in enumerate(heard)
-                ],
+                "INSERT INTO readings VALUES (?,?,?,?,?,?,?,?,?)", self._rows(connection, heard, first)
             )
         before = 0
         for entry in entries:
@@ -170,9 +157,23 @@ class Journal(File):
         if head is not None and head.id and head != self._known:
             connection.execute("INSERT OR REPLACE INTO heads VALUES (1,?,?)", (head.id, head.digest))
 
-    def _stream(self, connection: sqlite3.Connection, entry: Entry) -> int:
-        """Return the number of an entry's stream. A unit declared later makes another one: the old rows stay without."""
-        key = (entry.kind, entry.device, entry.metric, entry.unit)
+    def _rows(
+        self, connection: sqlite3.Connection, heard: Sequence[Entry], first: int
+    ) -> Iterator[tuple[Any, ...]]:
+        streams, boots = self._streams, dict[str, int]()
+        for number, (kind, device, metric, unit, at, value, quality, reason, flags) in enumerate(
+            map(msgspec.structs.astuple, heard), first
+        ):
+            stream = streams.get((kind, device, metric, unit))
+            if stream is None:
+                stream = self._stream(connection, (kind, device, metric, unit))
+            boot = boots.get(at.boot_id)
+            if boot is None:
+                boot = boots[at.boot_id] = self.boot(connection, at.boot_id)
+            yield number, stream, boot, at.boottime_ns, at.wall_ns, value, quality, reason, flags
+
+    def _stream(self, connection: sqlite3.Connection, key: tuple[int, str, str, str | None]) -> int:
+        """Return the number of a stream. A unit declared later makes another one: the old rows stay without."""
         known = self._streams.get(key)
         if known is None:
             found = connection.execute(
@@ -197,6 +198,8 @@ def storable(value: float | str) -> tuple[float | str | None, int]:
 
     None for a number that is not finite: SQLite would keep it as NULL, and nobody could tell it from a gap.
     """
+    if type(value) is float and math.isfinite(value):
+        return value, 0
     if isinstance(value, bool):
         return int(value), FLAG
     if isinstance(value, str):

@@ -110,16 +110,41 @@ class Queue:
         if ended:
             tell([done], "the writer has ended")
 
-    def reading(
-        self, reading: Reading, quality: Quality, reason: str | None, *, retained: bool, at: Instant,
-        resent: bool = False, follows: bool = False,
-    ) -> None:  # fmt: skip
-        """Keep a reading with the next batch. A number that is not finite is dropped and counted.
+    def readings(
+        self,
+        worth: Sequence[tuple[Reading, Quality, str | None]],
+        *,
+        retained: bool,
+        resent: bool,
+        at: Instant,
+    ) -> None:
+        """Keep one message's readings with the next batch: each with its quality, and the reason where it is not GOOD.
 
-        `resent`: a bridge only repeated its cache; `follows`: it is of the same message as the one before.
+        `resent`: a bridge only repeated its cache. A number that is not finite is dropped and counted.
         """
-        flags = RETAINED * retained | RESENT * resent | FOLLOWS * follows
-        self._hear(Kind.READING, reading, quality, reason, at, flags)
+        flags = RETAINED * retained | RESENT * resent
+        rows = []
+        for reading, quality, reason in worth:
+            value, flag = storable(reading.value)
+            if value is not None:
+                rows.append(
+                    Entry(
+                        Kind.READING,
+                        reading.device,
+                        reading.metric,
+                        reading.unit,
+                        at,
+                        value,
+                        quality,
+                        reason,
+                        flags | flag,
+                    )
+                )
+                flags |= FOLLOWS
+        with self.lock:
+            self.dropped += len(worth) - len(rows)
+            for row in rows:
+                self._append(row)
 
     def state(self, state: Reading, *, retained: bool, at: Instant, follows: bool = False) -> None:
         """Keep a device's word on what it does, with the next batch. `follows` as for a reading."""

@@ -21,13 +21,8 @@ def recovered(store: Store) -> bool:
 
 
 def hear(store: Store, seconds: float, value: float = 1.0) -> None:
-    store.reading(
-        Reading("zigbee2mqtt/air", "pm2_5", value, "µg/m³"),
-        Quality.GOOD,
-        None,
-        retained=False,
-        at=instant(seconds),
-    )
+    air = Reading("zigbee2mqtt/air", "pm2_5", value, "µg/m³")
+    store.readings([(air, Quality.GOOD, None)], retained=False, resent=False, at=instant(seconds))
 
 
 def test_a_disk_that_fills_up_costs_no_decision_once_there_is_room_again(disk: Disk, keeper: Keeper) -> None:

@@ -23,7 +23,8 @@ def hear(
     unit: str | None = "µg/m³",
     quality: Quality = Quality.GOOD,
 ) -> None:
-    store.reading(Reading(AIR, metric, value, unit), quality, None, retained=False, at=at)
+    reading = Reading(AIR, metric, value, unit)
+    store.readings([(reading, quality, None)], retained=False, resent=False, at=at)
 
 
 def test_paging_is_stable_while_decisions_come_in(tmp_path: Path, keeper: Keeper) -> None:

@@ -19,9 +19,8 @@ def day(number: float) -> Instant:
 
 def hear(store: Store, at: Instant, count: int, value: float = 1.5) -> None:
     for step in range(count):
-        store.reading(
-            Reading(AIR, "pm2_5", value, "µg/m³"), Quality.GOOD, None, retained=False, at=at.plus(step)
-        )
+        reading = Reading(AIR, "pm2_5", value, "µg/m³")
+        store.readings([(reading, Quality.GOOD, None)], retained=False, resent=False, at=at.plus(step))
 
 
 def days_left(store: Store) -> list[int]:

@@ -26,9 +26,8 @@ def hear(
     unit: str | None = "µg/m³",
     retained: bool = False,
 ) -> None:
-    store.reading(
-        Reading("zigbee2mqtt/air", metric, value, unit), Quality.GOOD, None, retained=retained, at=at
-    )
+    reading = Reading("zigbee2mqtt/air", metric, value, unit)
+    store.readings([(reading, Quality.GOOD, None)], retained=retained, resent=False, at=at)
 
 
 def test_a_decision_comes_back_as_it_was_with_its_count(tmp_path: Path, keeper: Keeper) -> None:
