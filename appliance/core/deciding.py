@@ -90,7 +90,8 @@ def settle(
     voices = verdict.voices
     if weighed.wishes:
         voices += tuple(_advice(spec, wish) for wish in weighed.wishes)
-    rests_on = _rests_on(around)
+    next_bin_ns = (now.boottime_ns // BIN_NS + 1) * BIN_NS
+    rests_on, soonest_ns = _surveyed(around, next_bin_ns)
     source = "nobody" if verdict.decided_by is None else verdict.decided_by.source
     last = state.last
     if last is not None and (last.action, last.source) == (action, source) and rests_on == state.rests_on:
@@ -104,7 +105,7 @@ def settle(
         effects.append(Record(last))
     if state.memory is not remembered:
         effects.append(Remember(spec.id, state.memory))
-    wake_ns = _wake_ns(spec, state, around)
+    wake_ns = _wake_ns(spec, state, around, soonest_ns)
     return replace(state, last=last, rests_on=rests_on, voices=voices, wake_ns=wake_ns), next_id
 
 
@@ -282,21 +283,31 @@ def _advice(spec: Appliance, wish: Proposal) -> Voice:
     )
 
 
-def _rests_on(snapshot: Snapshot) -> tuple[int, ...]:
-    """Return how each channel stands: 0 where its value may be acted on, else why not."""
+def _surveyed(snapshot: Snapshot, next_bin_ns: int) -> tuple[tuple[int, ...], int]:
+    """Return how each input stands (0 where its value may be acted on, else why not), and when the first measured one grows too old,
+    where that is before `next_bin_ns`; else that.
+    """
+    now_ns, soonest_ns = snapshot.now.boottime_ns, next_bin_ns
+    stands = []
+    for sense in snapshot.senses.values():
+        max_age_ns, alone = sense.channel.max_age_ns, sense.alone
+        known = 0
+        for heard in sense.sources.values() if alone is None else (alone,):
+            if heard.good_ns is not None:
+                stale_ns = heard.good_ns + max_age_ns + 1
+                known += stale_ns > now_ns
+                if now_ns < stale_ns < soonest_ns:
+                    soonest_ns = stale_ns
+        stands.append(0 if known else _why_not(sense))
     value = snapshot.value
-    stands = [
-        0 if value(channel) is not None else _why_not(sense) for channel, sense in snapshot.senses.items()
-    ]
-    stands += [0 if value(channel) is not None else 1 for channel in snapshot.words]
-    stands += [0 if value(channel) is not None else 1 for channel in snapshot.learned]
+    stands += [0 if value(channel) is not None else 1 for channel in (*snapshot.words, *snapshot.learned)]
     # A person's word that a stronger voice stands against changes no action, and is still to be seen.
     override = snapshot.memory.override
     if override is None:
         stands.append(0)
     else:
         stands.append(1 + (*snapshot.ladder.actions, *snapshot.ladder.modes).index(override.action))
-    return tuple(stands)
+    return tuple(stands), soonest_ns
 
 
 def _why_not(sense: Sense) -> int:
@@ -370,11 +381,10 @@ def _switched(spec: Appliance, memory: Memory, now: Instant) -> tuple[Instant, .
     return (now,) if spec.counted else ()
 
 
-def _wake_ns(spec: Appliance, state: ApplianceState, snapshot: Snapshot) -> int:
-    """Return the next `boottime_ns` at which anything may change by itself."""
+def _wake_ns(spec: Appliance, state: ApplianceState, snapshot: Snapshot, soonest_ns: int) -> int:
+    """Return the next `boottime_ns` at which anything may change by itself: `soonest_ns`, or a timer before it."""
     now_ns = snapshot.now.boottime_ns
-    next_bin_ns = (now_ns // BIN_NS + 1) * BIN_NS
-    wakes = [next_bin_ns]
+    wakes = [soonest_ns]
     if spec.guards:
         after = snapshot if state.memory is snapshot.memory else replace(snapshot, memory=state.memory)
         for guard in spec.guards:
@@ -394,14 +404,6 @@ def _wake_ns(spec: Appliance, state: ApplianceState, snapshot: Snapshot) -> int:
         wakes.append(_lease_ends_ns(spec, state))
     if state.flight is not None:
         wakes += (state.flight.sent_ns + SETTLE_NS, state.flight.sent_ns + FAULT_RETRY_NS)
-    for sense in state.senses.values():
-        fresh_ns = next_bin_ns - sense.channel.max_age_ns
-        alone = sense.alone
-        for heard in sense.sources.values() if alone is None else (alone,):
-            # Most hold far longer than to the next bin.
-            good_ns = heard.good_ns
-            if good_ns is not None and good_ns < fresh_ns:
-                wakes.append(good_ns + sense.channel.max_age_ns + 1)
     for told in state.words.values():
         wakes += [said.heard_ns + told.channel.max_age_ns + 1 for said in told.sources.values()]
     return min([wake for wake in wakes if wake > now_ns])
