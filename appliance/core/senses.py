@@ -52,7 +52,7 @@ class Sense(msgspec.Struct, frozen=True):
         if not resent and heard.quality is GOOD:
             value = heard.good_value if alone else _middle(sources, channel, now)
             if value is not None:
-                window = window.push(channel.quantity.steps(value), now.boottime_ns)
+                window = window.push(round(value / channel.quantity.resolution), now.boottime_ns)
         return Sense(channel, sources, window, heard if alone else None)
 
 

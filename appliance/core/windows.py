@@ -262,9 +262,9 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
             at = boottime_ns // COARSE_NS
             fine, coarse = Closed(index, index, index), Closed(at, at, at)
         elif index <= open_fine.index:
-            return Window(
-                self.max_age_ns, self.resolution, last_ns, fine, open_fine.add(steps), coarse, before
-            )
+            # Nearly every reading comes this way.
+            opened = open_fine.add(steps)
+            return Window(self.max_age_ns, self.resolution, last_ns, fine, opened, coarse, before)
         else:
             # Of a closed bin the exact time of its last value is gone: it is taken to be the bin's end, the latest it can have been.
             holds = 1 + self.max_age_ns // BIN_NS
