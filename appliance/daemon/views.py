@@ -130,7 +130,7 @@ class Views:
             channel = spec.channels.get(supposed.channel)
             if channel is None:
                 raise Malformed(
-                    f"{appliance} measures no {supposed.channel!r}",
+                    f"{appliance} measures no {supposed.channel}",
                     hint=f"its channels are: {', '.join(spec.channels)}",
                     reason="channel",
                 )
@@ -140,8 +140,9 @@ class Views:
                 else convert(supposed.value, supposed.unit or channel.quantity.unit, channel.quantity)
             )
             if value is None:
+                # What was asked is not echoed: it is the asker's own text.
                 raise Malformed(
-                    f"{supposed.channel}: {supposed.value!r} {supposed.unit or ''} is no {channel.quantity.name}",
+                    f"what is supposed of {supposed.channel} is no {channel.quantity.name}",
                     hint=f"give a number in {channel.quantity.unit}",
                     reason="unit",
                 )

@@ -123,7 +123,7 @@ class Gate:
                 )
             case Answer.MISSING | Answer.WRONG:
                 if answer is Answer.WRONG:
-                    logger.warning("a wrong token for writing was refused", extra={"address": address})
+                    logger.warning("a wrong token for writing, from %s, was refused", address)
                 self._refusals.count("token")
                 return problem(
                     401,
@@ -157,13 +157,17 @@ def _same_origin(headers: Headers, host: str, *, writes: bool, path: str) -> boo
     """Return whether a browser, if it is one, speaks for a page of ours.
 
     Reading is judged too: a foreign page cannot see the answer, but it could hold all places of the event
-    stream. Only a link to the page itself may come from elsewhere.
+    stream. Only a link to the page itself may come from elsewhere. Both headers are judged: browsers leave
+    Sec-Fetch-Site out where the page came over plain HTTP from another name than localhost (W3C Fetch
+    Metadata, 2), and Origin out where they read from their own page.
     """
-    site = headers.get("sec-fetch-site")
-    if site is not None and site not in {"same-origin", "none"} and (writes or path.startswith("/v1/")):
+    if not writes and not path.startswith("/v1/"):
+        return True
+    # One of ours says each once; of two, who knows which one the next server on the way believes.
+    sites, origins = headers.getlist("sec-fetch-site"), headers.getlist("origin")
+    if any(site not in {"same-origin", "none"} for site in sites):
         return False
-    origin = headers.get("origin")
-    return origin is None or not writes or origin.lower() in {f"http://{host}", f"https://{host}"}
+    return all(origin.lower() in {f"http://{host}", f"https://{host}"} for origin in origins)
 
 
 def _media_type(headers: Headers) -> str:

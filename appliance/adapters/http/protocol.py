@@ -94,8 +94,11 @@ class LimitedProtocol(H11Protocol):
     def on_response_complete(self) -> None:
         """Count the connection as waiting again."""
         super().on_response_complete()
-        # Until the next byte comes it is uvicorn's keep-alive timer that ends it.
-        if self.conn.their_state is h11.IDLE and self.waits_since is None:
+        if self.conn.their_state is h11.SEND_BODY:
+            # The next request's head came along with the last request, and no byte of its body may ever come.
+            self._await_request()
+        elif self.conn.their_state is h11.IDLE and self.waits_since is None:
+            # Until the next byte comes it is uvicorn's keep-alive timer that ends it.
             self.waits_since = self.loop.time()
 
     def pause_writing(self) -> None:

@@ -115,6 +115,26 @@ async def test_a_foreign_page_cannot_write_even_with_the_token(home, client, bea
     assert home.spoken == []
 
 
+@pytest.mark.parametrize(
+    "header", ["origin: http://evil.example", "sec-fetch-site: cross-site", "origin: null"]
+)
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/appliances", "/v1/decisions"])
+async def test_a_foreign_page_cannot_read_either_also_where_its_browser_names_only_its_origin(
+    client, server, header, path
+):
+    name, value = header.split(": ")
+    assert (await client.get(path, headers={name: value})).status_code == 403
+    ours = {"origin": server.url.rstrip("/"), "sec-fetch-site": "same-origin"}
+    assert (await client.get("/v1/appliances", headers=ours)).status_code == 200
+
+
+async def test_of_two_origins_a_foreign_one_is_enough_to_be_refused(server):
+    ours = ("origin: http://localhost", "sec-fetch-site: same-origin")
+    for foreign in ("origin: http://evil.example", "sec-fetch-site: cross-site"):
+        for order in ((*ours, foreign), (foreign, *ours)):
+            assert (await say(server.port, get("/v1/appliances", *order)))[0] == 403
+
+
 async def test_our_own_page_can_write(client, server, bearer):
     headers = {**bearer, "origin": server.url.rstrip("/"), "sec-fetch-site": "same-origin"}
     answer = await client.put("/v1/appliances/purifier/override", json={"action": "low"}, headers=headers)
@@ -287,6 +307,13 @@ class TestHalfSent:
         status, _ = await say(server.port, half, wait=5)
         assert status == 408
         assert home.spoken == []
+
+    @pytest.mark.parametrize("first", ["/v1/appliances", "/v1/decisions", "/healthz"])
+    async def test_half_a_request_sent_along_with_a_whole_one_is_closed_at_the_deadline(self, server, first):
+        whole = get(first).replace(b"connection: close\r\n", b"")
+        _, answer = await say(server.port, whole + POST + b"content-length: 16\r\n\r\n{", wait=5)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b"HTTP/1.1 408 " in answer
 
     async def test_a_client_that_drips_is_not_given_more_time_for_each_drop(self, server):
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
