@@ -150,6 +150,10 @@ class LimitedProtocol(H11Protocol):
     def _refuse(self, status: int, code: str, detail: str) -> None:
         """Tell the problem where an answer is still due, and close. The status goes into the count."""
         self.config.refusals.count(code.replace("-", "_"))
+        if self.cycle is not None and not self.cycle.response_complete:
+            # Whoever still works at this request hears that nobody waits for the answer: it is given here.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         phrase = HTTPStatus(status).phrase
         told = body(Problem(title=phrase, status=status, code=code, detail=detail))
         headers = {
