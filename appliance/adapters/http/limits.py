@@ -24,6 +24,8 @@ LOOPBACK_HOSTS: Final = ("localhost", "127.0.0.1", "[::1]")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 
+VERSIONS = frozenset({"1.0", "1.1"})
+
 TOKENLESS = frozenset({("POST", "/v1/decide")})
 """It writes nothing. Whatever else is not a safe method needs the token, known to us or not."""
 
@@ -67,6 +69,17 @@ class Gate:
         headers = Headers(scope=scope)
         method: str = scope["method"]
         path: str = scope["path"]
+        if scope["http_version"] not in VERSIONS or (
+            "transfer-encoding" in headers and "content-length" in headers
+        ):
+            # A server in front that goes by the length reads another request in what follows (RFC 9112, 6.3).
+            self._refusals.count("framing")
+            return problem(
+                400,
+                "not-http",
+                "This is not HTTP/1.1, or its body has both a length and chunks.",
+                headers={"connection": "close"},
+            )
         host = self._host(headers)
         if host is None:
             self._refusals.count("host")

@@ -274,6 +274,23 @@ async def test_a_head_that_is_too_large_or_not_http_is_refused(server, head):
     assert (await say(server.port, get()))[0] == 200
 
 
+@pytest.mark.parametrize("length", ["33", "75", "0"])
+async def test_a_body_with_a_length_and_chunks_hides_no_second_request(server, length):
+    hidden = b"0\r\n\r\n" + get("/healthz")
+    status, answer = await say(
+        server.port,
+        POST + f"transfer-encoding: chunked\r\ncontent-length: {length}\r\n\r\n".encode() + hidden,
+    )
+    assert status == 400
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize("version", ["0.9", "2.0", "9.9"])
+async def test_a_version_that_is_not_spoken_here_is_refused(server, version):
+    status, _ = await say(server.port, f"GET / HTTP/{version}\r\nhost: localhost\r\n\r\n".encode())
+    assert status == 400
+
+
 async def test_a_bad_chunk_in_a_body_ends_that_connection_only(server):
     head = POST + b"transfer-encoding: chunked\r\n\r\n"
     status, _ = await say(server.port, head + b"zz\r\n{}\r\n")
