@@ -95,6 +95,12 @@ class Gate:
         if not _same_origin(headers, host, writes=method not in SAFE_METHODS, path=path):
             self._refusals.count("origin")
             return problem(403, "cross-origin", "Pages of other origins may not use this interface.")
+        if method in SAFE_METHODS and _has_body(headers):
+            # Nobody would read it: beside the event stream it could go on for as long as the stream does.
+            self._refusals.count("body")
+            return problem(
+                400, "body-unasked", f"A {method} request has no body here.", headers={"connection": "close"}
+            )
         if int(headers.get("content-length", "0")) > MAX_BODY:
             self._refusals.count("body")
             return problem(413, _TOO_LARGE, _TOO_LARGE_DETAIL)
@@ -181,6 +187,10 @@ def _same_origin(headers: Headers, host: str, *, writes: bool, path: str) -> boo
     if any(site not in {"same-origin", "none"} for site in sites):
         return False
     return all(origin.lower() in {f"http://{host}", f"https://{host}"} for origin in origins)
+
+
+def _has_body(headers: Headers) -> bool:
+    return "transfer-encoding" in headers or int(headers.get("content-length", "0")) > 0
 
 
 def _media_type(headers: Headers) -> str:
