@@ -20,6 +20,9 @@ from appliance.errors import ApplianceError, ConfigError
 
 log = logging.getLogger(__name__)
 
+MAX_TOLD = 2000
+"""Characters that are told of a refused config: its words may repeat what the file says, of any length."""
+
 IN_PLACE = frozenset({"home", "appliances", "exclusions"})
 """The sections that change while the daemon runs."""
 
@@ -60,12 +63,12 @@ class Reloading:
                 prepared = await asyncio.to_thread(self.prepare)
             except ApplianceError as wrong:
                 log.error("the new config is not taken, the last good one stays: %s", wrong)  # noqa: TRY400  the words say it
-                self._control.config_refused = str(wrong)
+                self._control.config_refused = str(wrong)[:MAX_TOLD]
                 continue
             except Exception as broken:
                 # Whatever it was, it must not end a home that runs.
                 log.exception("the new config is not taken, the last good one stays")
-                self._control.config_refused = f"it broke the reader: {broken!r}"
+                self._control.config_refused = f"it broke the reader: {broken!r}"[:MAX_TOLD]
                 continue
             self.take(prepared)
             log.info("the new config is in force: %s", ", ".join(prepared.home.appliances))
