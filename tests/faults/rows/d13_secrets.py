@@ -23,6 +23,13 @@ PASSWORD, WRONG, MISPLACED = (
     "canary-Pa55word-that-is-wrong",
     "canary-Pa55word-in-the-config",
 )
+COMMANDS = (
+    ("config", "show"),
+    ("config", "check"),
+    ("decisions",),
+    ("override", "fan", "nonsense"),
+    ("why", "fan", "--at", "x"),
+)
 OWN_FILES = {"token", "password", "config.toml", "mosquitto.passwd"}
 
 
@@ -54,24 +61,12 @@ async def _everything(daemon: Handle, *, all_ways: bool) -> bytes:
     return told
 
 
-def _commands(daemon: Handle) -> bytes:
+def _commands(daemon: Handle, *commands: tuple[str, ...]) -> bytes:
     """Return what the command line says of this home."""
     told = b""
-    for command in (
-        ("config", "show"),
-        ("config", "check"),
-        ("decisions",),
-        ("why", "fan"),
-        ("override", "fan", "nonsense"),
-        ("why", "fan", "--at", "x"),
-    ):
-        done = subprocess.run(
-            [sys.executable, "-m", "appliance", *command, "--config", str(daemon.config)],
-            cwd=ROOT,
-            capture_output=True,
-            timeout=30,
-            check=False,
-        )
+    for command in commands:
+        full = [sys.executable, "-m", "appliance", *command, "--config", str(daemon.config)]
+        done = subprocess.run(full, cwd=ROOT, capture_output=True, timeout=30, check=False)
         told += done.stdout + done.stderr
     return told
 
@@ -103,14 +98,17 @@ def run(lab: Lab, size: Size) -> list[Figure]:
     finally:
         del os.environ["PYTHONASYNCIODEBUG"], os.environ["PYTHONFAULTHANDLER"]
     token = daemon.token
-    told = {"answers": asyncio.run(_everything(daemon, all_ways=True)), "command line": _commands(daemon)}
+    told = {
+        "answers": asyncio.run(_everything(daemon, all_ways=True)),
+        "command line": _commands(daemon, *COMMANDS),
+    }
     # A password in the place where other programs have it: the config is refused, and told about.
     config = daemon.config.read_text("utf-8")
     daemon.config.write_text(config.replace("[store]", f'password = "{MISPLACED}"\n[store]', 1), "utf-8")
     daemon.signal(signal.SIGHUP)
     refused = lab.took(lambda: "is not taken" in daemon.log(), 10) < 10
     told["answers"] += asyncio.run(_everything(daemon, all_ways=False))
-    told["command line"] += _commands(daemon)
+    told["command line"] += _commands(daemon, ("config", "check"), ("decisions",))
     daemon.config.write_text(config, "utf-8")
     proc = Path(f"/proc/{daemon.pid}")
     told["process"] = (proc / "cmdline").read_bytes() + (proc / "environ").read_bytes()
