@@ -7,6 +7,8 @@ import asyncio
 import contextlib
 import json
 import re
+import socket
+import threading
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -113,20 +115,38 @@ async def _send(writer: asyncio.StreamWriter, pieces: tuple[bytes, ...]) -> None
             await writer.drain()
 
 
-async def hold(port: int, half: bytes, source: str | None = None) -> tuple[float, bytes]:
-    """Send `half` of something and no more; return after how long the server hung up, and what it said."""
-    answer = await say(port, half, source=source, wait_s=60, until_closed=True)
-    return answer.seconds if answer.closed else float("inf"), answer.raw
+async def hold(port: int, half: bytes) -> float:
+    """Send `half` of something and no more; return how long after connecting the server hung up, infinite where it did not."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(60):
+            with contextlib.suppress(ConnectionError):
+                writer.write(half)
+                await writer.drain()
+                while await reader.read(1 << 16):
+                    pass
+        return time.monotonic() - began
+    except TimeoutError:
+        return float("inf")
+    finally:
+        writer.transport.abort()
 
 
-async def latencies(port: int, path: str, ends: asyncio.Event) -> list[float]:
-    """Ask `path` ten times a second until `ends`; return how long each took, infinite where it was not 200."""
+def latencies(port: int, path: str, ends: threading.Event) -> list[float]:
+    """Ask `path` ten times a second until `ends`; return how long each took, infinite where it was not 200.
+
+    Run it in a thread of its own: a crowd that is played on the same loop would hold up what this says, not the server.
+    """
     took = []
     while not ends.is_set():
-        answer = await say(port, ask(path), wait_s=10)
-        took.append(answer.seconds if answer.status == 200 else float("inf"))
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(ends.wait(), 0.1)
+        began, raw = time.monotonic(), b""
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 10) as connection:
+            connection.sendall(ask(path))
+            while not whole(raw) and (came := connection.recv(1 << 16)):
+                raw += came
+        took.append(time.monotonic() - began if raw.startswith(b"HTTP/1.1 200 ") else float("inf"))
+        ends.wait(0.1)
     return took
 
 

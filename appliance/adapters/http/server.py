@@ -21,6 +21,10 @@ SEND_BUFFER = 256 * 1024
 BACKLOG = 128
 """Connections that the kernel holds until they are accepted."""
 
+AT_A_GO = 8
+"""Connections that are accepted before those that came earlier are read: so who asks is heard before a crowd that comes
+at once, and does not ask, takes all places and pushes them out."""
+
 
 class _Uvicorn(uvicorn.Server):
     """uvicorn without its signal handlers and its ten wake-ups a second."""
@@ -33,6 +37,12 @@ class _Uvicorn(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals to the daemon."""
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept. asyncio takes one number for what the kernel holds and for what is accepted at a go."""
+        await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(BACKLOG)
 
     async def main_loop(self) -> None:
         """Wait to be stopped: what uvicorn's own loop does, dates and counted restarts, is not used."""
@@ -62,7 +72,7 @@ class Server:
             proxy_headers=False,
             server_header=False,
             date_header=False,
-            backlog=BACKLOG,
+            backlog=AT_A_GO,
             timeout_keep_alive=limits.idle_s,
             timeout_graceful_shutdown=1,
             h11_max_incomplete_event_size=limits.head,

@@ -3,6 +3,7 @@
 Never in here: the answers.
 """
 
+from contextlib import nullcontext
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -13,8 +14,12 @@ from appliance.adapters.http.appliances import no_such_appliance
 from appliance.adapters.http.models import AnswerModel, DecisionModel
 from appliance.adapters.http.port import HomePort, WhyNotView, WhyView
 from appliance.adapters.http.problems import REFUSALS, Refused
+from appliance.adapters.http.threads import Line
 from appliance.core.explain.flip import Flips
 from appliance.core.explain.moment import HINT, LONGEST
+
+LONGEST_LINE = 32
+"""So many search for flips or in the past at once: one after the other, for 2 s at most, while the others wait."""
 
 At = Annotated[
     str | None,
@@ -166,13 +171,15 @@ def nothing_then() -> Refused:
 def router(home: HomePort) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(prefix="/v1/appliances", tags=["appliances"], responses=REFUSALS)
+    searching = Line(LONGEST_LINE)
 
     @routes.get("/{appliance}/why", response_model=WhyModel)
     async def why(appliance: str, query: Annotated[WhyQuery, Query()]) -> Response:
         """Why it does what it does, or did then: a sentence, and the whole account."""
         if home.appliance(appliance) is None:
             raise no_such_appliance()
-        view = await home.why(appliance, query.at, flip=query.flip)
+        with searching.place() if query.flip or query.at is not None else nullcontext():
+            view = await home.why(appliance, query.at, flip=query.flip)
         if view is None:
             raise nothing_then()
         return WhyModel.of(view).response()
@@ -191,7 +198,8 @@ def router(home: HomePort) -> APIRouter:
                 "The appliance has no such action.",
                 hint=f"It has {', '.join(actions)}.",
             )
-        view = await home.why_not(appliance, action, query.at)
+        with searching.place() if query.at is not None else nullcontext():
+            view = await home.why_not(appliance, action, query.at)
         if view is None:
             raise nothing_then()
         return WhyNotModel.of(view).response()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import threading
 
 import pytest
 
@@ -392,6 +393,49 @@ class TestHalfSent:
                 await asyncio.sleep(0.02)
         for _, writer in held:
             writer.close()
+
+
+async def test_a_crowd_that_searches_keeps_nobody_else_out(home, server, client, monkeypatch):
+    go_on = asyncio.Event()
+    why = home.why
+
+    async def long(appliance, at, *, flip):
+        await go_on.wait()
+        return await why(appliance, at, flip=flip)
+
+    monkeypatch.setattr(home, "why", long)
+    home.hear("pm2_5", 40.0)
+    asked = [
+        asyncio.create_task(say(server.port, get("/v1/appliances/purifier/why?flip=true")))
+        for _ in range(100)
+    ]
+    refused = asyncio.as_completed(asked)
+    for _ in range(100 - 32):
+        status, answer = await next(refused)
+        assert (status, b"too-many-questions" in answer) == (429, True)
+    assert (await client.get("/v1/appliances")).status_code == 200
+    go_on.set()
+    assert [(await one)[0] for one in refused] == [200] * 32
+    assert (await say(server.port, get("/v1/appliances/purifier/why?flip=true")))[0] == 200
+
+
+async def test_a_crowd_that_reads_the_history_keeps_nobody_else_out(home, server, client, monkeypatch):
+    go_on = threading.Event()
+
+    def long(which, before_id, limit):
+        go_on.wait(20)
+        return []
+
+    monkeypatch.setattr(home, "decisions", long)
+    asked = [asyncio.create_task(say(server.port, get("/v1/decisions"))) for _ in range(120)]
+    refused = asyncio.as_completed(asked)
+    try:
+        for _ in range(120 - 64):
+            assert (await next(refused))[0] == 429
+        assert (await client.get("/v1/appliances")).status_code == 200
+    finally:
+        go_on.set()
+    assert [(await one)[0] for one in refused] == [200] * 64
 
 
 async def _drained(reader: asyncio.StreamReader) -> bytes:

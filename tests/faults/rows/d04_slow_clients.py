@@ -4,6 +4,7 @@ others are answered meanwhile, and control goes on.
 
 import asyncio
 import contextlib
+import threading
 import time
 
 from tests.faults.lab import Lab
@@ -29,8 +30,8 @@ HALVES = (
 
 async def _drip(port: int) -> float:
     """Send a header line now and then, for ever; return after how long the server hung up."""
-    began = time.monotonic()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    began = time.monotonic()
     writer.write(b"GET / HTTP/1.1\r\nhost: localhost\r\n")
 
     async def drip() -> None:
@@ -56,13 +57,13 @@ async def _drip(port: int) -> float:
 
 async def _crowd(port: int, clients: int) -> tuple[list[float], list[float]]:
     """Return after how long each slow client was let go, and how long others waited meanwhile."""
-    ends = asyncio.Event()
-    others = asyncio.create_task(latencies(port, "/v1/appliances", ends))
+    ends = threading.Event()
+    others = asyncio.create_task(asyncio.to_thread(latencies, port, "/v1/appliances", ends))
     slow = [hold(port, HALVES[number % len(HALVES)]) for number in range(clients - clients // 10)]
     dripping = [_drip(port) for _ in range(clients // 10)]
     held, dripped = await asyncio.gather(asyncio.gather(*slow), asyncio.gather(*dripping))
     ends.set()
-    return [seconds for seconds, _ in held] + list(dripped), await others
+    return [*held, *dripped], await others
 
 
 def run(lab: Lab, size: Size) -> list[Figure]:

@@ -5,6 +5,7 @@ of bounds is refused, a query that takes long is ended within a second, and cont
 import asyncio
 import json
 import sqlite3
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -120,8 +121,8 @@ async def _long(port: int) -> tuple[list[Answer], list[Answer], list[float]]:
         f"/v1/readings?appliance=fan&channel=pm2_5&{span}&points=1000", "/v1/decisions?appliance=fan&action=turbo", f"/v1/decisions?action=turbo&{span}",
     )  # fmt: skip
     alone = [await say(port, ask(path), wait_s=10) for path in paths]
-    ends = asyncio.Event()
-    others = asyncio.create_task(latencies(port, "/v1/appliances", ends))
+    ends = threading.Event()
+    others = asyncio.create_task(asyncio.to_thread(latencies, port, "/v1/appliances", ends))
     crowd = await asyncio.gather(*(say(port, ask(path), wait_s=30) for path in paths * 4))
     ends.set()
     return alone, crowd, await others
