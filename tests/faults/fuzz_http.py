@@ -165,7 +165,7 @@ def schemathesis(daemon: Handle) -> int:
         "/v1/events",
     ]
     token = ["--header", f"Authorization: Bearer {daemon.token}"]
-    return subprocess.run([tool, "run", url, *options, *token], check=False).returncode
+    return subprocess.run([tool, "run", url, *options, *token], cwd=daemon.folder, check=False).returncode
 
 
 def main() -> int:
