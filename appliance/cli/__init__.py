@@ -25,6 +25,7 @@ COMMANDS = {
     "dismiss": "override",
     "acknowledge": "override",
     "token": "override",
+    "safe-mode": "safe_mode",
     "decode": "decode",
     "replay": "replaying",
     "prove": "proving",

@@ -1,6 +1,8 @@
 """`appliance run`: the daemon."""
 
 import asyncio
+import contextlib
+import faulthandler
 import sys
 from pathlib import Path
 
@@ -19,4 +21,6 @@ def run(path: Path | None, *, observe: bool) -> None:
     """Run the home that the config describes, until it is told to stop."""
     loaded = load(path)
     set_up_logs(loaded.settings.log.level, sys.stderr)
+    with contextlib.suppress(OSError, ValueError, RuntimeError, AttributeError):  # a stderr that is no file
+        faulthandler.enable()  # a crash in foreign code says where, before it ends the process
     asyncio.run(run_daemon(loaded, observe=observe, read=lambda: load(path), refuse=refuse))

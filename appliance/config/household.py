@@ -146,12 +146,26 @@ def profile_texts(loaded: Loaded) -> tuple[str, ...]:
         ConfigError: one of its own can't be read.
     """
     shipped = shipped_profiles()
-    names = sorted({table.profile for table in loaded.settings.appliances.values()})
+    own = own_profiles(loaded)
+    names = {table.profile for table in loaded.settings.appliances.values()}
+    return tuple(own[name] if name in own else shipped[name].read_text("utf-8") for name in sorted(names))
+
+
+def own_profiles(loaded: Loaded) -> dict[str, str]:
+    """Return the texts of the profiles that are not of this package, by the names that the config gives them.
+
+    Raises:
+        ConfigError: one can't be read.
+    """
+    shipped = shipped_profiles()
+    names = {table.profile for table in loaded.settings.appliances.values()} - shipped.keys()
     try:
-        return tuple(
-            (shipped[name] if name in shipped else loaded.folder / name).read_text(encoding="utf-8")
-            for name in names
-        )
+        return {
+            name: loaded.profiles[name]
+            if name in loaded.profiles
+            else (loaded.folder / name).read_text(encoding="utf-8")
+            for name in sorted(names)
+        }
     except (OSError, UnicodeDecodeError) as broken:
         raise ConfigError(f"a profile can't be read: {broken}", hint="is the file still there?") from None
 
@@ -164,7 +178,8 @@ def _profile(name: str, loaded: Loaded, appliance: str) -> tuple[ProfileTable, s
         table = tomllib.loads(shipped[name].read_text(encoding="utf-8"))
     elif name.endswith(".toml"):
         where = str(loaded.folder / name)
-        table = read_toml(loaded.folder / name)
+        kept = loaded.profiles.get(name)
+        table = read_toml(loaded.folder / name) if kept is None else tomllib.loads(kept)
     else:
         raise ConfigError(
             f"[appliances.{appliance}] profile: there is no profile {name!r}",

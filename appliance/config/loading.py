@@ -19,13 +19,17 @@ PREFIX = "APPLIANCE_"
 
 
 class Loaded(BaseModel):
-    """Settings, and where each value that is not a default comes from: dotted key -> file or variable."""
+    """Settings, and where each value that is not a default comes from: dotted key -> file or variable.
+
+    `profiles` are texts to take instead of files of `folder`, by their names in the config: those of a kept copy.
+    """
 
     model_config = ConfigDict(frozen=True)
     settings: Settings
     origins: dict[str, str]
     folder: Path
     file: Path | None = None
+    profiles: dict[str, str] = {}
 
 
 def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ) -> Loaded:

@@ -136,7 +136,7 @@ class Fold:
 
 def _seconds(stamp: str) -> float:
     """Return a device's stamp in seconds, NaN where it is none: ISO 8601 with an offset, or Unix milliseconds."""
-    if stamp.isdigit():
+    if stamp.isascii() and stamp.isdigit():  # ² is a digit to Python, and no number
         return int(stamp) / 1000
     try:
         at = datetime.fromisoformat(stamp)

@@ -5,7 +5,7 @@ One asyncio loop owns it. Never in here: the network, the disk, or any deciding.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from appliance.adapters.clock import SystemClock
 from appliance.adapters.systemd import Systemd
@@ -41,7 +41,7 @@ class Control:
         self.turns = 0
         self.last_tick_s: float | None = None
         """When the last full cycle ended, on the machine's own monotonic clock."""
-        self.missing_models: dict[str, str] = {}
+        self.missing_models: Mapping[str, str] = {}
         """Why a model that an appliance wants can't be asked: name -> reason."""
         self.config_refused: str | None = None
         """Why the newest config is not in force."""
@@ -76,8 +76,8 @@ class Control:
         if self.controller.wake_at() < self._armed_ns:
             self._sooner.set()
 
-    async def tick(self, systemd: Systemd) -> None:
-        """Hand the controller its ticks, and feed the watchdog after each full cycle. Runs until cancelled."""
+    async def tick(self, systemd: Systemd, fed: Callable[[], None] = lambda: None) -> None:
+        """Hand the controller its ticks, and feed the watchdogs after each full cycle. Runs until cancelled."""
         while True:
             self._armed_ns = self.controller.wake_at()
             nap = min(
@@ -93,3 +93,4 @@ class Control:
                 self.turn([Tick()], self.clock())
                 self.last_tick_s = time.monotonic()
                 systemd.alive()
+                fed()

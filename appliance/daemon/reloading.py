@@ -6,13 +6,14 @@ broker, the disk or the page anew is refused here, and takes a restart. Never in
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from appliance.config import Loaded, appliances, dialects, sayable
 from appliance.core.events import Tick
-from appliance.core.home import Home
+from appliance.core.home import Classifier, Home
+from appliance.core.profile import Appliance
 from appliance.core.restoring import reconfigured
 from appliance.daemon.control import Control
 from appliance.daemon.models import load_models
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 
 MAX_TOLD = 2000
 """Characters that are told of a refused config: its words may repeat what the file says, of any length."""
-
+Models = Callable[[Iterable[Appliance]], tuple[Mapping[str, Classifier], Mapping[str, str]]]
 IN_PLACE = frozenset({"home", "appliances", "exclusions"})
 """The sections that change while the daemon runs."""
 
@@ -32,12 +33,13 @@ class Prepared(NamedTuple):
 
     loaded: Loaded
     home: Home
-    missing_models: dict[str, str]
+    missing_models: Mapping[str, str]
 
 
 class Reloading:
     """Takes new configs into `control`'s home. `read` reads the config anew; `refuse` raises where its rules are unsound: both
-    run in a thread, since files, models and proofs take their time.
+    run in a thread, since files, models and proofs take their time. `models` loads the models that appliances name, and `taken`
+    is told of each config that is put in force.
     """
 
     def __init__(
@@ -46,7 +48,11 @@ class Reloading:
         control: Control,
         read: Callable[[], Loaded],
         refuse: Callable[[Loaded, Home], None],
+        models: Models = load_models,
+        taken: Callable[[Loaded], None] = lambda _: None,
     ) -> None:
+        self._models = models
+        self._taken = taken
         self._loaded = loaded
         self._control = control
         self._read = read
@@ -88,6 +94,7 @@ class Reloading:
         control.controller.state = reconfigured(state, home.at_start({}, now, next_id=state.next_id), moved)
         control.config_refused = None
         control.missing_models = prepared.missing_models
+        self._taken(prepared.loaded)
         control.performer.reconfigured(control.controller, now)
         control.turn([Tick()], now)
 
@@ -113,7 +120,7 @@ class Reloading:
         if not specs:
             raise ConfigError("no appliance is configured", hint="a home without one needs no daemon")
         sayable(specs, dialects(after))
-        classifiers, missing = load_models(specs)
+        classifiers, missing = self._models(specs)
         observe = self._control.controller.home.observe
         home = Home(specs, classifiers, ZoneInfo(after.home.timezone), observe=observe)
         self._refuse(loaded, home)

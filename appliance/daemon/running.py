@@ -10,11 +10,11 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from appliance.adapters.clock import SystemClock
@@ -36,13 +36,14 @@ from appliance.core.state import State
 from appliance.daemon import identity
 from appliance.daemon.control import Control
 from appliance.daemon.hearing import Hearing
-from appliance.daemon.models import load_models
 from appliance.daemon.past import Past
 from appliance.daemon.people import People
 from appliance.daemon.performing import Performer
 from appliance.daemon.reloading import Reloading
+from appliance.daemon.supervising import Supervision, said
 from appliance.daemon.telling import Telling
 from appliance.daemon.views import Views
+from appliance.daemon.watchdog import Watchdog, watching
 from appliance.errors import ApplianceError, BrokerError, ConfigError, StoreError
 from appliance.replay import checkpoint
 
@@ -82,14 +83,54 @@ async def run(
         clock: by default the system's.
         observers: are told each recorded decision at once.
         on_url: is told where the page is and the token for writing, once it is served.
-        read: reads the config anew, on SIGHUP; None: it does not change while this runs.
+        read: reads the config anew, on SIGHUP. The process is then a daemon's: crashes lead to safe mode, and a loop that hangs
+            ends it. None: the config does not change while this runs, and the process is the caller's.
         refuse: raises ConfigError for a home whose rules are unsound.
 
     Raises:
         ConfigError: before anything is connected.
     """
-    settings = loaded.settings
     clock = clock or SystemClock()
+    folder = identity.state_folder(loaded)
+    held = lock(folder)
+    life = Supervision(folder, clock, fallible=read is not None)
+    try:
+        loaded = life.begin(loaded)
+        await _live(
+            loaded,
+            folder,
+            life,
+            clock,
+            observe=observe,
+            observers=observers,
+            on_url=on_url,
+            read=read,
+            refuse=refuse,
+        )
+    except BaseException as broken:
+        life.end(broken)
+        raise
+    else:
+        life.end(None)
+    finally:
+        life.close()
+        os.close(held)
+
+
+async def _live(
+    loaded: Loaded,
+    folder: Path,
+    life: Supervision,
+    clock: SystemClock,
+    *,
+    observe: bool,
+    observers: Iterable[Callable[[Decision], None]],
+    on_url: Callable[[str, str], None] | None,
+    read: Callable[[], Loaded] | None,
+    refuse: Callable[[Loaded, Home], None],
+) -> None:
+    """Run the home in `folder`, which is ours alone, under the supervision of `life`."""
+    settings = loaded.settings
     specs = appliances(loaded)
     if not specs:
         raise ConfigError(
@@ -97,8 +138,6 @@ async def run(
         )
     spoken = dialects(settings)
     sayable(specs, spoken)
-    folder = identity.state_folder(loaded)
-    held = lock(folder)
     broker = _broker(loaded)
     store = Store(
         folder,
@@ -109,13 +148,14 @@ async def run(
     systemd = Systemd()
     try:
         restored = store.start()
-        classifiers, missing = load_models(specs)
+        classifiers, missing = life.models(specs)
         home = Home(specs, classifiers, ZoneInfo(settings.home.timezone), observe=observe)
-        refuse(loaded, home)
+        if not life.kept:  # a kept one was let pass when it was new
+            refuse(loaded, home)
         now = clock()
-        state = _senses_back(
-            home, home.at_start(restored.memories, now, next_id=restored.next_id), store, now
-        )
+        state = home.at_start(restored.memories, now, next_id=restored.next_id)
+        if life.safe is None:  # what was heard before the crashes may be what they come from
+            state = _senses_back(home, state, store, now)
         loop = asyncio.get_running_loop()
         performer = Performer(
             lambda topic, payload: link.publish(topic, payload),  # noqa: PLW0108  the link is made later
@@ -136,13 +176,20 @@ async def run(
         control.missing_models = missing
         views = Views(control, store, people, Past(folder), observe=observe)
         telling = Telling(
-            controller, store, prefix, lambda topic, payload: link.publish(topic, payload, retain=True)
+            controller,
+            store,
+            prefix,
+            lambda topic, payload: link.publish(topic, payload, retain=True),
+            life.told,
         )
+        views.vitals.more = life.parts
+        views.on_safe_mode_end = lambda: life.end_safe_mode("a person ended it")
         store.on_commit = views.feeding.on_commit
 
         def on_change(connected: bool, why: str) -> None:  # noqa: FBT001  the link's own callback shape
             views.vitals.why_no_link = why
-            systemd.status("in control" if connected else f"no broker: {why}")
+            status = "in control" if connected else f"no broker: {why}"
+            systemd.status(status if life.safe is None else f"safe mode; {status}")
             telling.again()
             control.on_link(connected)
 
@@ -163,23 +210,31 @@ async def run(
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         if read is not None:
-            reloading = Reloading(loaded, control, read, refuse)
+            reloading = Reloading(loaded, control, read, refuse, life.models, life.took)
             loop.add_signal_handler(signal.SIGHUP, reloading.asked.set)
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(link.run(), name="link")
-                group.create_task(control.tick(systemd), name="tick")
-                group.create_task(_look_around(control, store, views, telling, clock, broker), name="look")
-                group.create_task(_serve(settings, folder, control, views, systemd, on_url), name="http")
-                if read is not None:
-                    group.create_task(reloading.run(), name="reload")
-                await stop.wait()
-                systemd.stopping()
-                raise _StopError
-        except* _StopError:
-            pass
-        except* ApplianceError as failed:
-            raise failed.exceptions[0] from None
+        with watching(life.hung, ours=read is not None) as watchdog:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(link.run(), name="link")
+                    group.create_task(control.tick(systemd, watchdog.fed), name="tick")
+                    group.create_task(
+                        _look_around(control, store, views, telling, clock, broker, life, watchdog),
+                        name="look",
+                    )
+                    serving = _serve(settings, folder, control, views, systemd, on_url)
+                    group.create_task(_spared(serving, life, views), name="http")
+                    if read is not None:
+                        group.create_task(reloading.run(), name="reload")
+                        group.create_task(_all_again(life, reloading), name="safe mode")
+                    await stop.wait()
+                    systemd.stopping()
+                    watchdog.stopping(0)
+                    life.end(None)
+                    raise _StopError
+            except* _StopError:
+                pass
+            except* ApplianceError as failed:
+                raise failed.exceptions[0] from None
         store.snapshot(partial(pack, control.controller.state), clock())
     finally:
         store.close()
@@ -187,7 +242,25 @@ async def run(
             broker.stop()
         with contextlib.suppress(OSError):
             (folder / "url").unlink(missing_ok=True)
-        os.close(held)
+
+
+async def _all_again(life: Supervision, reloading: Reloading) -> None:
+    """Once safe mode has ended, take in the newest config with its models."""
+    await life.over.wait()
+    reloading.asked.set()
+
+
+async def _spared(serving: Coroutine[Any, Any, None], life: Supervision, views: Views) -> None:
+    """Serve the page; in safe mode control goes on without it where it dies, and the process ends only with safe mode."""
+    try:
+        await serving
+    except Exception as broken:
+        if life.safe is None:
+            raise
+        log.exception("the page has died; in safe mode control goes on without it")
+        views.vitals.page_gone = said(broken)
+        await life.over.wait()
+        raise
 
 
 async def _look_around(
@@ -197,6 +270,8 @@ async def _look_around(
     telling: Telling,
     clock: SystemClock,
     broker: ChildBroker | None,
+    life: Supervision,
+    watchdog: Watchdog,
 ) -> None:
     """Every second: tell listeners what changed; now and then keep the senses; end the process where a part of it died."""
     since = kept = 0.0
@@ -204,6 +279,9 @@ async def _look_around(
         await asyncio.sleep(LOOK_AROUND_S)
         views.feeding.tell_changes()
         telling.changes()
+        life.look(turning=views.vitals.turning)
+        if not watchdog.alive():
+            raise RuntimeError("the watchdog has died; the service manager starts the daemon anew")
         if not store.alive():
             raise StoreError(
                 "the store's writer has died",

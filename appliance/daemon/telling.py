@@ -1,4 +1,5 @@
-"""Owns what is told over MQTT: retained on `<prefix>/<appliance>/`, the newest committed decision and open recommendations.
+"""Owns what is told over MQTT: retained on `<prefix>/<appliance>/`, the newest committed decision and open recommendations;
+on `<prefix>/mode`, whether the daemon is in safe mode.
 
 Told once a second at most, so that a flapping home floods no broker. Never in here: what is not on disk yet.
 """
@@ -18,11 +19,19 @@ Retain = Callable[[str, bytes], bool]
 class Telling:
     """Tells what changed since it was told last. `retain(topic, payload)` returns False where the link is down."""
 
-    def __init__(self, controller: Controller, store: Store, prefix: str, retain: Retain) -> None:
+    def __init__(
+        self,
+        controller: Controller,
+        store: Store,
+        prefix: str,
+        retain: Retain,
+        mode: Callable[[], bytes] = lambda: b'{"mode":"normal"}',
+    ) -> None:
         self._controller = controller
         self._store = store
         self._prefix = prefix
         self._retain = retain
+        self._mode = mode
         self._told: dict[str, bytes] = {}
         self._known: set[str] = set()
 
@@ -32,6 +41,7 @@ class Telling:
 
     def changes(self) -> None:
         """Tell what changed."""
+        self._tell(f"{self._prefix}/mode", self._mode())
         for name, state in self._controller.state.appliances.items():
             kept = None if state.last is None else self._store.kept(state.last.id)
             if kept is not None and kept.recorded:

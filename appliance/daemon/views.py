@@ -5,7 +5,7 @@ listeners are told (feeding), or how an answer is spelt.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from appliance.adapters.http.feed import Subscription
 from appliance.adapters.http.port import (
@@ -57,6 +57,7 @@ class Views:
         self._present = Present(control, store)
         self.vitals = Vitals(control, store, observe=observe)
         self.feeding = Feeding(control, store, self._present, self.vitals)
+        self.on_safe_mode_end: Callable[[], bool] = bool
 
     # ------------------------------------------------------------ what is asked
 
@@ -203,6 +204,10 @@ class Views:
             self._control.turn([event], now)
             await self._committed()
         return len(waiting)
+
+    def end_safe_mode(self) -> bool:
+        """End safe mode; return whether there was one."""
+        return self.on_safe_mode_end()
 
     def health(self) -> HealthView:
         """Return how the whole is."""

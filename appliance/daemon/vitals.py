@@ -27,12 +27,22 @@ class Vitals:
         self.why_no_link = "not connected yet"
         self.too_large: Callable[[], int] = int
         """How many messages the link has dropped before anybody looked into them."""
+        self.more: Callable[[], Sequence[PartView]] = tuple
+        """What others have to say of the whole."""
+        self.page_gone: str | None = None
+        """Why nobody serves the page, where control goes on without."""
+
+    @property
+    def turning(self) -> bool:
+        """Whether the control loop goes round."""
+        last = self._control.last_tick_s
+        return last is not None and monotonic() - last < STALE_S
 
     def health(self) -> HealthView:
         """Return how the whole is."""
         control = self._control
         store = self._store.health()
-        turning = control.last_tick_s is not None and monotonic() - control.last_tick_s < STALE_S
+        turning = self.turning
         parts = [
             PartView(
                 "control",
@@ -66,6 +76,9 @@ class Vitals:
             parts.append(
                 PartView("config", "degraded", f"the last good one is in force: {control.config_refused}")
             )
+        if self.page_gone is not None:
+            parts.append(PartView("page", "down", self.page_gone))
+        parts += self.more()
         if self._observe:
             parts.append(PartView("observe", "ok", "decides and records, commands nothing"))
         status: Literal["ok", "degraded", "failing"] = (

@@ -422,6 +422,16 @@ def test_a_message_that_a_newer_one_overtook_changes_nothing_and_a_clock_set_bac
     assert house.commands == [(3, "high")]
 
 
+@pytest.mark.parametrize("stamp", ["²³", "1" * 64, "yesterday", "2026-01-01T00:00:00", "-5", ""])
+def test_a_stamp_that_is_none_costs_no_reading(stamp) -> None:
+    house = House(PROFILE + RULE)
+    house.report(0, "off")
+    house.say(1, "air", pm25=12, last_seen=stamp)
+    house.say(2, "air", pm25=50, last_seen=stamp + " ")
+    house.say(3, "air", pm25=51, last_seen=stamp)
+    assert house.commands == [(2, "high")]
+
+
 def test_two_sensors_of_one_device_are_two_sources() -> None:
     house = House(
         PROFILE + RULE, channels={"pm2_5": (("zigbee2mqtt/air", "pm2_5"), ("zigbee2mqtt/air", "pm10"))}

@@ -42,6 +42,7 @@ class Daemon:
         self.config.write_text(CONFIG.format(port=port), encoding="utf-8")
         self.process: subprocess.Popen[bytes] | None = None
         self.environment: dict[str, str] = {}
+        self.prefix: tuple[str, ...] = ()
         self.url = self.token = ""
 
     def change(self, old: str, new: str) -> None:
@@ -64,7 +65,8 @@ class Daemon:
     def start(self, *options: str, wait: bool = True) -> None:
         with contextlib.suppress(OSError):
             (self.folder / "state" / "url").unlink()
-        command = [sys.executable, "-m", "appliance", "run", "--config", str(self.config), *options]
+        run = [sys.executable, "-m", "appliance", "run", "--config", str(self.config), *options]
+        command = [*self.prefix, *run]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **self.environment}

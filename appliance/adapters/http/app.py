@@ -19,6 +19,7 @@ from appliance.adapters.http import (
     overrides,
     pages,
     readings,
+    safe_mode,
     stream,
     whys,
 )
@@ -69,6 +70,7 @@ def create_app(home: HomePort, *, token: str, allowed_hosts: Iterable[str] = ())
         stream.router(home, streams, refusals),
         decide.router(home),
         health.router(home),
+        safe_mode.router(home),
         metrics.router(home, streams, refusals),
         pages.router(),
         description.router(app, threads),

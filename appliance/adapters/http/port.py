@@ -260,6 +260,10 @@ class HomePort(Protocol):
         """*loop*: end a person's word, if any. Return whether that is committed (False: unrecorded)."""
         ...
 
+    def end_safe_mode(self) -> bool:
+        """*loop*: let models and the newest config decide again, after crashes; return whether there was a safe mode to end."""
+        ...
+
     def health(self) -> HealthView:
         """*loop*: return how the whole is."""
         ...

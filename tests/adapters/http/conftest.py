@@ -62,6 +62,7 @@ class SmallHome:
         self.doing_since: Instant | None = None
         self.started = time.monotonic()
         self.disk = True
+        self.safe = False
         self.status = HealthView(
             "ok", True, "0.1.0", 0.0, now(), (PartView("broker", "ok"), PartView("store", "ok"))
         )
@@ -298,6 +299,10 @@ class SmallHome:
             msgspec.structs.replace(one, acknowledged=True) if one in waiting else one for one in self.alarms
         )
         return len(waiting)
+
+    def end_safe_mode(self) -> bool:
+        was, self.safe = self.safe, False
+        return was
 
     def health(self) -> HealthView:
         return msgspec.structs.replace(self.status, uptime_s=time.monotonic() - self.started, now=now())

@@ -43,6 +43,16 @@ async def test_nobody_answers_without_the_token(home, client, method, path, body
     assert (home.spoken, len(home.advice), home.alarms, home.held) == ([], 1, (SMOKE,), None)
 
 
+async def test_safe_mode_ends_by_the_token_alone(home, client, bearer):
+    home.safe = True
+    assert code(await client.delete("/v1/safe-mode")) == (401, "token-needed")
+    assert home.safe
+    assert [(await client.delete("/v1/safe-mode", headers=bearer)).json()["ended"] for _ in range(2)] == [
+        True,
+        False,
+    ]
+
+
 async def test_what_is_recommended_is_shown_and_answered_one_by_one(home, client, bearer):
     home.advice = (advised("rule dusty", "high"), advised("rule stale", "turbo"))
     shown = (await client.get(PURIFIER)).json()["advice"]
