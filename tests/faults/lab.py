@@ -211,9 +211,9 @@ class Lab:
         self.daemons.append(handle)
         return handle.start() if start else handle
 
-    def home(self) -> Handle:
-        """Return a daemon in control of the home: 15 °C and dusty air, the heater on and the fan at high."""
-        daemon = self.daemon()
+    def home(self, daemon: Handle | None = None) -> Handle:
+        """Return a daemon (the given one is started) in control of the home: 15 °C and dusty air, the heater on and the fan at high."""
+        daemon = self.daemon() if daemon is None else daemon.start()
         self.room.says(15.0)
         self.air.says(50.0)
         self.until(lambda: self.heater.doing == "on" and self.fan.doing == "high", 20)
