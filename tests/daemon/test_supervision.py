@@ -47,6 +47,7 @@ def test_a_part_that_dies_ends_the_process_and_the_next_start_says_of_what(
     daemon.start()
     in_control(daemon, fan)
     due.touch()
+    fan.air(40)  # something to write, for the writer
     if part == "dial":
         fan.broker.kill()
         fan.broker.start()

@@ -19,6 +19,7 @@ def run(lab: Lab, size: Size) -> list[Figure]:
         due = breaks(daemon, part)
         lab.home(daemon)
         due.touch()
+        lab.air.says(10.0)  # something to write, for the writer
         if part == "dial":
             lab.broker.kill()
             lab.broker.start()
