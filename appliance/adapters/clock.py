@@ -35,6 +35,10 @@ class SystemClock:
         passed = round((boot_ns - self._boot_origin) * self.speed)
         return Instant(self._boot_id, self._boot_origin + passed, self._wall_origin + passed)
 
+    def slept_ns(self) -> int:
+        """Return for how long this computer has slept since its boot: by how much boot time is ahead of its time awake."""
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.monotonic_ns()
+
     def seconds_until(self, boottime_ns: int) -> float:
         """Return the real seconds until the scaled clock shows `boottime_ns`; negative where it has passed."""
         return (boottime_ns - self().boottime_ns) / 1e9 / self.speed

@@ -5,6 +5,7 @@ $BREAK names what breaks, $BREAK_WHEN a file: it breaks once that is there. The 
 
 import asyncio
 import ctypes
+import json
 import os
 import re
 import sys
@@ -28,6 +29,47 @@ def breaks(daemon: Any, what: str, **environment: str) -> Path:
     daemon.prefix = (sys.executable, "-m", "tests.faults.broken")
     daemon.environment |= {"BREAK": what, "BREAK_WHEN": str(when), **environment}
     return when
+
+
+class Clocks:
+    """The clocks of a daemon from its next start on, turned from outside. Monotonic time, and with it every timer of the loop, is left alone."""
+
+    def __init__(self, daemon: Any) -> None:
+        self._file = daemon.folder / "clocks"
+        self._ahead = {"wall": 0.0, "boot": 0.0}
+        daemon.prefix = (sys.executable, "-m", "tests.faults.broken")
+        daemon.environment["CLOCKS"] = str(self._file)
+        self._write()
+
+    def wall(self, ahead_s: float) -> None:
+        """Let the wall clock be so far ahead of the true time."""
+        self._ahead["wall"] = ahead_s
+        self._write()
+
+    def boot(self, ahead_s: float) -> None:
+        """Let boot time, and with it the wall clock, be so far ahead: the computer has slept so long."""
+        self._ahead["boot"] = ahead_s
+        self._write()
+
+    def _write(self) -> None:
+        new = self._file.with_suffix(".new")
+        new.write_text(json.dumps(self._ahead))
+        new.rename(self._file)
+
+
+def turn(clocks: Path) -> None:
+    """Let this process's clocks read as the file says."""
+    wall_ns, gettime_ns = time.time_ns, time.clock_gettime_ns
+
+    def ahead_ns(*which: str) -> int:
+        ahead = json.loads(clocks.read_text())
+        return round(sum(ahead[one] for one in which) * 1e9)
+
+    time.time_ns = lambda: wall_ns() + ahead_ns("wall", "boot")
+    time.time = lambda: time.time_ns() / 1e9
+    time.clock_gettime_ns = lambda which: (
+        gettime_ns(which) + (ahead_ns("boot") if which == time.CLOCK_BOOTTIME else 0)
+    )
 
 
 def due() -> bool:
@@ -131,5 +173,7 @@ if __name__ == "__main__":
     from appliance.cli import main
 
     patch()
+    if "CLOCKS" in os.environ:
+        turn(Path(os.environ["CLOCKS"]))
     sys.argv = sys.argv[sys.argv.index("appliance") :]
     main()
