@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from math import nan
 
-from appliance.core.clock import Instant
+from msgspec.structs import replace
+
+from appliance.core.clock import SECOND, Instant
 from appliance.core.commands import RETURN_NS
 from appliance.core.events import Keep, ReadingArrived, StateReported
 from appliance.core.readings import Quality, Reading
@@ -19,7 +21,10 @@ Routes = Mapping[tuple[str, str], tuple[tuple[str, str], ...]]
 """(device, metric) -> the (appliance, channel) that it feeds."""
 OLDER = "an older message"
 LATEST_S = 60.0
-"""A message that was overtaken by more than this was not late: its sender's clock was set back (assumed)."""
+"""A message that was overtaken by more than this was not late: it is said once more, or its sender's clock was set back (assumed)."""
+PACE_S, PACE = 0.5, 0.01
+"""A clock that was set goes on like ours, within what delivery and drift make of it (assumed). A replay is faster, but for one that
+takes as long as the original did."""
 MAX_DEVICES = 1024
 """Of so many devices what they said last is kept; only devices that feed a channel are."""
 
@@ -93,15 +98,28 @@ class Fold:
         return concerned
 
     def _older(self, event: ReadingArrived) -> bool:
-        """Return whether the device's own stamp shows that this message was overtaken by a newer one.
+        """Return whether the device's own stamp shows that this message was overtaken by a newer one, or is said once more.
 
-        A stamp that went back further than a late delivery can explain is a clock that was set: it is believed.
+        A stamp that goes back further than a late delivery can explain is a replay, or a clock that was set: that clock goes on at
+        the pace of time, and is believed from its second message on.
         """
         before = self.devices.get(event.device)
         if before is None or before.last_seen is None or event.last_seen is None:
             return False
-        late_s = _seconds(before.last_seen) - _seconds(event.last_seen)
-        return 0.0 < late_s <= LATEST_S
+        said_s = _seconds(event.last_seen)
+        late_s = _seconds(before.last_seen) - said_s
+        if not late_s > LATEST_S:
+            return late_s > 0.0
+        now_ns = self._now.boottime_ns
+        doubted, passed_s = before.doubted, 0.0
+        if doubted is not None:
+            passed_s = (now_ns - doubted[1]) / SECOND
+            if abs(said_s - doubted[0] - passed_s) <= PACE_S + PACE * passed_s and passed_s > PACE_S:
+                return False
+        if self._devices is None:
+            self.devices = self._devices = dict(self.devices)
+        self._devices[event.device] = replace(before, doubted=(said_s, now_ns))
+        return True
 
     def _dropped(self, event: ReadingArrived) -> dict[str, set[str]]:
         worth = [

@@ -17,11 +17,15 @@ from appliance.core.words import Told
 
 
 class DeviceState(msgspec.Struct, frozen=True, gc=False):
-    """What a device said last, to tell a new message from a re-send of a cache. `told_ns`: when we last commanded it."""
+    """What a device said last, to tell a new message from a re-send of a cache. `told_ns`: when we last commanded it.
+
+    `doubted`: the stamp, in seconds, of a message that went far back since, and when that was heard.
+    """
 
     values: Mapping[str, Scalar] = {}
     last_seen: str | None = None
     told_ns: int | None = None
+    doubted: tuple[float, int] | None = None
 
 
 class ApplianceState(msgspec.Struct, frozen=True):

@@ -25,7 +25,7 @@ from appliance.config import Loaded, Settings, appliances, dialects, sayable
 from appliance.config.tables import HttpTable
 from appliance.core.clock import Instant
 from appliance.core.controller import Controller
-from appliance.core.events import Decision
+from appliance.core.events import Decision, Tick
 from appliance.core.explain.what_if import surroundings
 from appliance.core.home import Home
 from appliance.core.intake import Intake
@@ -42,6 +42,7 @@ from appliance.daemon.performing import Performer
 from appliance.daemon.reloading import Reloading
 from appliance.daemon.supervising import Supervision, said
 from appliance.daemon.telling import Telling
+from appliance.daemon.timekeeping import Timekeeping
 from appliance.daemon.views import Views
 from appliance.daemon.watchdog import Watchdog, watching
 from appliance.errors import ApplianceError, BrokerError, ConfigError, StoreError
@@ -182,7 +183,8 @@ async def _live(
             lambda topic, payload: link.publish(topic, payload, retain=True),
             life.told,
         )
-        views.vitals.more = life.parts
+        timekeeping = Timekeeping(clock)
+        views.vitals.more = lambda: [*life.parts(), *timekeeping.parts()]
         views.on_safe_mode_end = lambda: life.end_safe_mode("a person ended it")
         store.on_commit = views.feeding.on_commit
 
@@ -218,7 +220,9 @@ async def _live(
                     group.create_task(link.run(), name="link")
                     group.create_task(control.tick(systemd, watchdog.fed), name="tick")
                     group.create_task(
-                        _look_around(control, store, views, telling, clock, broker, life, watchdog),
+                        _look_around(
+                            control, store, views, telling, clock, broker, life, watchdog, timekeeping
+                        ),
                         name="look",
                     )
                     serving = _serve(settings, folder, control, views, systemd, on_url)
@@ -272,10 +276,16 @@ async def _look_around(
     broker: ChildBroker | None,
     life: Supervision,
     watchdog: Watchdog,
+    timekeeping: Timekeeping,
 ) -> None:
     """Every second: tell listeners what changed; now and then keep the senses; end the process where a part of it died."""
     since = kept = 0.0
     while True:
+        noticed = timekeeping.look()
+        for mark in noticed.marks:
+            store.mark("clock", mark, clock())
+        if noticed.slept:
+            control.turn([Tick()], clock())
         await asyncio.sleep(LOOK_AROUND_S)
         views.feeding.tell_changes()
         telling.changes()

@@ -419,6 +419,20 @@ def test_a_message_that_a_newer_one_overtook_changes_nothing_and_a_clock_set_bac
     assert kept[-1].older
     assert [reason for _, _, reason in kept[-1].worth] == ["an older message"]
     house.say(3, "air", pm25=50, last_seen="2025-12-31T23:00:00Z")
+    assert house.commands == []
+    house.say(13, "air", pm25=50, last_seen="2025-12-31T23:00:10Z")
+    assert house.commands == [(13, "high")]
+
+
+def test_what_was_said_an_hour_ago_and_is_said_once_more_changes_nothing() -> None:
+    """A bridge or a recording that sends its past again must not switch anything, and cost no reading of now."""
+    house = House(PROFILE + RULE)
+    house.report(0, "off")
+    house.say(1, "air", pm25=12, last_seen="2026-01-01T12:00:00Z")
+    for number in range(60):
+        house.say(2 + number / 100, "air", pm25=50 + number, last_seen=f"2026-01-01T11:{number:02}:00Z")
+    assert house.commands == []
+    house.say(3, "air", pm25=40, last_seen="2026-01-01T12:00:02Z")
     assert house.commands == [(3, "high")]
 
 
