@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from appliance.adapters import runs
 from appliance.adapters.clock import SystemClock
 from appliance.adapters.mqtt import Address, Tls, reach
 from appliance.adapters.store import holder
@@ -17,6 +18,7 @@ from appliance.config import Loaded, appliances, dialects, sayable
 from appliance.daemon import identity
 from appliance.daemon.models import load_models
 from appliance.daemon.remembering import Finding, histories
+from appliance.daemon.safe_mode import judge
 from appliance.errors import ApplianceError, ConfigError
 
 RELEASED_S = 1_767_225_600
@@ -47,6 +49,7 @@ def examine(load: Callable[[], Loaded], ask: Callable[[Loaded], Any]) -> Iterato
     if running is not None:
         yield from _daemon(loaded, ask)
     if there:
+        yield _runs(folder)
         yield from histories(folder)
     if running is None:
         yield _broker(loaded)
@@ -92,6 +95,20 @@ def _running(folder: Path) -> tuple[int | None, Finding]:
     if process is None:
         return None, Finding("daemon", "ok", "does not run")
     return process, Finding("daemon", "ok", f"runs as process {process}")
+
+
+def _runs(folder: Path) -> Finding:
+    """Say how the runs before ended, and whether that leads to safe mode."""
+    history = runs.read(folder)
+    safe = judge(history, SystemClock()())
+    if safe is not None:
+        until = f"safe mode until {safe.until.isoformat()}"
+        return Finding("runs", "wrong", f"{until}: {safe.why}", "mend that, then: appliance safe-mode --end")
+    crashed = [run for run in history.runs if run.crashed]
+    if not crashed:
+        return Finding("runs", "ok", f"{len(history.runs)} are known, none crashed")
+    told = f"{len(crashed)} of {len(history.runs)} crashed, the last: {crashed[-1].why}"
+    return Finding("runs", "ok", told)
 
 
 def _daemon(loaded: Loaded, ask: Callable[[Loaded], Any]) -> Iterator[Finding]:

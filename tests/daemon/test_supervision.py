@@ -83,6 +83,12 @@ def test_after_three_kills_only_rules_decide_and_a_command_ends_that(daemon: Dae
     until_sync(lambda: fan.commands == ["9"])
     until_sync(lambda: json.loads(fan.broker.retained("appliance/mode"))["mode"] == "safe")
     assert "safe mode until" in command(daemon, "safe-mode")
+    doctor = subprocess.run(
+        [sys.executable, "-m", "appliance", "doctor", "--config", str(daemon.config)],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert doctor.returncode == 1
+    assert "wrong    runs         safe mode until" in doctor.stdout
     assert "safe mode has ended" in command(daemon, "safe-mode", "--end")
     until_sync(lambda: "the new config is in force" in daemon.log)
     assert daemon.part("safe mode") is None
