@@ -3,6 +3,7 @@
 After another boot bins mean nothing, and senses start empty. Never in here: where a snapshot is kept.
 """
 
+import zlib
 from collections.abc import Container, Iterable, Mapping
 
 import msgspec
@@ -35,11 +36,15 @@ class PackedAppliance(msgspec.Struct, frozen=True, array_like=True):
 
 _Packed = dict[str, PackedAppliance]
 _DECODE = msgspec.msgpack.Decoder(_Packed).decode
+MAX_BYTES = 64 << 20
+"""A blob never unpacks to more."""
 
 
 def pack(state: State) -> bytes:
-    """Return all senses of `state`, in a few kilobytes a channel."""
-    return msgspec.msgpack.encode({name: _packed(appliance) for name, appliance in state.appliances.items()})
+    """Return all senses of `state`, in a few kilobytes a channel: an SD card takes this every few minutes."""
+    return zlib.compress(
+        msgspec.msgpack.encode({name: _packed(appliance) for name, appliance in state.appliances.items()}), 1
+    )
 
 
 def unpack(blob: bytes, state: State) -> State:
@@ -47,8 +52,8 @@ def unpack(blob: bytes, state: State) -> State:
     gives the state as it is: senses are heard again.
     """
     try:
-        packed = _DECODE(blob)
-    except msgspec.MsgspecError:
+        packed = _DECODE(zlib.decompressobj().decompress(blob, MAX_BYTES))
+    except (zlib.error, msgspec.MsgspecError):
         return state
     appliances = {}
     for name, appliance in state.appliances.items():

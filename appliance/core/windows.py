@@ -6,8 +6,8 @@ give the same bits for the same instants in training, on the device and in repla
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import cached_property
-from itertools import accumulate
-from math import inf, sqrt
+from math import inf, nan, sqrt
+from struct import pack, unpack_from
 from typing import Any, Self, TypeVar
 
 import msgspec
@@ -134,38 +134,43 @@ class Ahead(msgspec.Struct, frozen=True, gc=False):
 
 
 Running = tuple[int, int, int]
-"""The sums of v, x v and v² so far."""
+"""The sums of v, x v and v² of some bins, x counted since boot."""
+_NONE: Running = (0, 0, 0)
+_UNKNOWN = pack("d", nan)
+_UNHEARD_LEAST = pack("d", inf)
+_UNHEARD_GREATEST = pack("d", -inf)
+_WIDE = 8
+"""Bytes of an entry of a column."""
 
 
-def _running(before: Running, means: Iterable[float | None], place: int = 0) -> list[Running]:
-    """Return the sums after each of `means`, the first of which is at `place`; what is unknown adds nothing."""
-    total, moment, squares = before
-    sums = []
+def _running(means: Iterable[float], place: int) -> Running:
+    """Return the sums of `means`, the first of which is at `place`; what is unknown (not a number) adds nothing."""
+    total = moment = squares = 0
     for mean in means:
-        if mean is not None:
+        if mean == mean:  # noqa: PLR0124  a number
             exact = int(mean * EXACT)
             total += exact
             moment += place * exact
             squares += exact * exact
         place += 1
-        sums.append((total, moment, squares))
-    return sums
+    return total, moment, squares
 
 
 class Closed(msgspec.Struct, frozen=True, array_like=True, dict=True):
     """The bins of one width that nothing falls into any more: one entry a bin, from bin `first` to before the open one.
 
-    `means` are in the channel's unit: a bin's mean; where it heard nothing the value before it, until that is too old; then
-    None. `least` and `greatest` are in steps, None where it heard nothing. From bin `whole_from` on no mean is None;
-    `since` is the oldest bin that is kept and heard something.
+    Columns are packed float64, since a home keeps many of them: a third of what objects take. `means` are in the channel's unit:
+    a bin's mean; where it heard nothing the value before it, until that is too old; then not a number. `least` and
+    `greatest` are in steps (whole; exact up to 2**53), infinite and minus infinite where it heard nothing. From bin
+    `whole_from` on every mean is known; `since` is the oldest bin that is kept and heard something.
     """
 
     since: int
     first: int
     whole_from: int
-    means: tuple[float | None, ...] = ()
-    least: tuple[int | None, ...] = ()
-    greatest: tuple[int | None, ...] = ()
+    means: bytes = b""
+    least: bytes = b""
+    greatest: bytes = b""
 
     def close(self, bin_: Bin, resolution: float, index: int, holds: int, most: int) -> "Closed":
         """Return these bins and `bin_`, up to `index`, which opens. Its last value stands for `holds` bins more."""
@@ -173,33 +178,44 @@ class Closed(msgspec.Struct, frozen=True, array_like=True, dict=True):
         oldest = index - most - 1
         since = self.since
         if since < oldest:
-            heard = (at for at, steps in enumerate(self.least, self.first) if steps is not None)
+            heard = (at for at, steps in enumerate(_column(self.least), self.first) if steps != inf)
             since = next((at for at in heard if at >= oldest), bin_.index)
         first = max(since, oldest)
         empty = index - bin_.index - 1
         held = min(empty, holds)
         # After a long silence no more is written down than is kept.
         unknown = min(empty - held, index - first)
-        after = (bin_.last * resolution,) * held + (None,) * unknown
-        unheard = (None,) * len(after)
-        old = len(self.means)
+        more = held + unknown
+        old = len(self)
         # So many entries at the front are older than `first`: of those that were closed before, and of the new ones.
-        gone = old + 1 + len(after) - (index - first)
-        cut = max(gone - old, 0)
-        means = (bin_.total / bin_.count * resolution, *after)
+        gone = old + 1 + more - (index - first)
+        cut, away = _WIDE * max(gone - old, 0), _WIDE * gone
+        means = pack("d", bin_.total / bin_.count * resolution)
+        if more:
+            means += pack("d", bin_.last * resolution) * held + _UNKNOWN * unknown
         closed = Closed(
             since,
             first,
             index if unknown else max(self.whole_from, first),
-            self.means[gone:] + means[cut:],
-            self.least[gone:] + (bin_.least, *unheard)[cut:],
-            self.greatest[gone:] + (bin_.greatest, *unheard)[cut:],
+            self.means[away:] + means[cut:],
+            self.least[away:] + (pack("d", bin_.least) + _UNHEARD_LEAST * more)[cut:],
+            self.greatest[away:] + (pack("d", bin_.greatest) + _UNHEARD_GREATEST * more)[cut:],
         )
-        if "sums" in self.__dict__ and not cut:
-            # What was summed once is carried on, not summed anew.
-            more = _running(self.sums[-1], means, bin_.index)
-            closed.__dict__["sums"] = self.sums[gone:] + tuple(more)
+        if not cut and (asked := self.__dict__.get("tails")):
+            # What was asked for since the last bin closed is carried on, not summed anew.
+            total, moment, squares = _running(_column(means), bin_.index)
+            mine, carried = _column(self.means), {}
+            for count, before in asked.items():
+                if more < count <= index - first:
+                    lost = _running(mine[old - count : old - count + 1 + more], self.first + old - count)
+                    carried[count] = (
+                        before[0] + total - lost[0], before[1] + moment - lost[1], before[2] + squares - lost[2]
+                    )  # fmt: skip
+            closed.__dict__["carried"] = carried
         return closed
+
+    def __len__(self) -> int:
+        return len(self.means) // _WIDE
 
     @cached_property
     def kept(self) -> dict[Hashable, Any]:
@@ -207,21 +223,53 @@ class Closed(msgspec.Struct, frozen=True, array_like=True, dict=True):
         return {}
 
     @cached_property
-    def sums(self) -> tuple[Running, ...]:
-        """The running sums before each bin, and before the open one; x counts bins since boot."""
-        return ((0, 0, 0), *_running((0, 0, 0), self.means, self.first))
+    def tails(self) -> dict[int, Running]:
+        """The sums of the newest so many bins, where they were asked for."""
+        return {}
 
     @cached_property
-    def least_from(self) -> tuple[float, ...]:
-        """The least of each bin and all after it; infinite where nothing was heard."""
-        steps = (inf if least is None else least for least in reversed(self.least))
-        return tuple(accumulate(steps, min))[::-1]
+    def carried(self) -> dict[int, Running]:
+        """The same, where they were asked of the bins before these."""
+        return {}
 
-    @cached_property
-    def greatest_from(self) -> tuple[float, ...]:
-        """The greatest of each bin and all after it; minus infinite where nothing was heard."""
-        steps = (-inf if greatest is None else greatest for greatest in reversed(self.greatest))
-        return tuple(accumulate(steps, max))[::-1]
+    def tail(self, first: int) -> Running:
+        """Return the sums of all bins from `first` on; `first` is none before this one's."""
+        count = self.first + len(self) - first
+        if count <= 0:
+            return _NONE
+        found = self.tails.get(count)
+        if found is None:
+            found = self.carried.get(count) or _running(_column(self.means)[-count:], first)
+            if len(self.tails) < MAX_ASKED:
+                self.tails[count] = found
+        return found
+
+    def series(self, first: int) -> list[float | None]:
+        """Return the means of the bins from `first` on, or of all; None where one is unknown."""
+        means = _column(self.means)[max(first - self.first, 0) :]
+        return [mean if mean == mean else None for mean in means]  # noqa: PLR0124  a number
+
+    def edge(self, first: int, *, least: bool) -> float:
+        """Return the least (or greatest) of the bins from `first` on, or of all, in steps, which may be infinite: nothing was heard."""
+        found: float | None = self.kept.get((first, least))
+        if found is None:
+            column = _column(self.least if least else self.greatest)[max(first - self.first, 0) :]
+            found = min(column) if least else max(column)
+            if len(self.kept) < MAX_ASKED:
+                self.kept[(first, least)] = found
+        return found
+
+    def held(self, first: int) -> float | None:
+        """Return the value that bin `first`, or the oldest, holds from the one before; None where it heard one, or nothing stands."""
+        at = _WIDE * max(first - self.first, 0)
+        if unpack_from("d", self.least, at)[0] != inf:
+            return None
+        mean: float = unpack_from("d", self.means, at)[0]
+        return mean if mean == mean else None  # noqa: PLR0124  a number
+
+
+def _column(packed: bytes) -> "memoryview[float]":
+    return memoryview(packed).cast("d")
 
 
 _NOTHING = Closed(0, 0, 0)
@@ -295,7 +343,7 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
         if open_bin is None:
             return [None] * (newest + 1 - first)
         values: list[float | None] = [None] * (min(closed.first, newest + 1) - first)
-        values += closed.means[max(first - closed.first, 0) :]
+        values += closed.series(first)
         if first <= open_bin.index:
             values.append(open_bin.total / open_bin.count * self.resolution)
         empty = newest - max(open_bin.index, first - 1)
@@ -368,9 +416,8 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
         closed, open_bin, first, _, _ = self._within(now_ns, span_ns)
         if open_bin is None or not closed.means or first >= open_bin.index:
             return None
-        at = max(first - closed.first, 0)
-        value = (closed.least_from if least else closed.greatest_from)[at] * self.resolution
-        held = closed.means[at] if closed.least[at] is None else None
+        value = closed.edge(first, least=least) * self.resolution
+        held = closed.held(first)
         return value if held is None else min(value, held) if least else max(value, held)
 
     def extreme(self, span_ns: int, edge: float | None, *, least: bool) -> float:
@@ -411,10 +458,10 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
         """Return what a span of known bins rests on: what is closed was summed before; in bin `index` lies `opened`, from there to
         before the newest `stands`.
         """
-        before, after = closed.sums[first - closed.first], closed.sums[-1]
+        summed = closed.tail(first)
         held = max(newest - index - 1, 0)
-        total = after[0] - before[0] + opened + held * stands
-        moment = after[1] - before[1] + index * opened + sum(range(index + 1, newest)) * stands
+        total = summed[0] + opened + held * stands
+        moment = summed[1] + index * opened + sum(range(index + 1, newest)) * stands
         bins = newest + 1 - first
         places = bins * (bins - 1) // 2
         return Ahead(
@@ -422,7 +469,7 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
             bins,
             total,
             moment - first * total,
-            after[2] - before[2] + opened * opened + held * stands * stands,
+            summed[2] + opened * opened + held * stands * stands,
             bins - 1,
             places,
             places * (2 * bins - 1) // 3,
@@ -460,7 +507,7 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
 def _over(values: Sequence[float | None], span_ns: int) -> Ahead:
     """Return what statistics over `values`, one a bin, rest on besides the newest of them, which counts as known."""
     known = [at for at, value in enumerate(values[:-1]) if value is not None]
-    total, moment, squares = _running((0, 0, 0), values[:-1])[-1] if len(values) > 1 else (0, 0, 0)
+    total, moment, squares = _running((nan if value is None else value for value in values[:-1]), 0)
     place = len(values) - 1
     return Ahead(
         len(known) == place,
