@@ -75,10 +75,6 @@ APPLIANCE = """\
 profile = "bench.toml"
 device = "plain/dev{number}"
 [appliances.dev{number}.channels]
-pm2_5 = "plain/dev{number}"
-co2 = "plain/dev{number}"
-temperature = "plain/dev{number}"
-humidity = "plain/dev{number}"
 """
 
 SPAN_S = 2 * 3600
@@ -86,12 +82,16 @@ SPAN_S = 2 * 3600
 EVERY_S = 30
 
 
-def daemon_config(port: int, devices: int, folder: Path) -> str:
-    """Return the text of a config for `devices` appliances at the broker on `port`, and write the profile that it names
-    into `folder`, where the config must lie too.
+def daemon_config(port: int, devices: int, folder: Path, channels: Iterable[str]) -> str:
+    """Return the text of a config for `devices` appliances at the broker on `port`, each with a sensor of these `channels`,
+    and write the profile that it names into `folder`, where the config must lie too.
     """
     (folder / "bench.toml").write_text(PROFILE, encoding="utf-8")
-    appliances = "".join(APPLIANCE.format(number=number) for number in range(devices))
+    appliances = "".join(
+        APPLIANCE.format(number=number)
+        + "".join(f'{channel} = "plain/dev{number}"\n' for channel in channels)
+        for number in range(devices)
+    )
     return CONFIG.format(port=port) + appliances
 
 

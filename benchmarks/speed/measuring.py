@@ -4,7 +4,10 @@ Never in here: what a system is, or how figures are shown.
 """
 
 import json
+import os
+import re
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -17,6 +20,11 @@ from systems import PATIENCE_S, System
 DEVICES = 100
 WINDOW = 100
 BURST = 10_000
+SENSORS = 10
+"""Of the home whose writing is counted."""
+BLOCK = 512
+"""Bytes of getrusage(2)'s block."""
+_MAPPING = re.compile(r"[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \S+ *(.*)")
 BUSY = 0.1
 """Of all cores: above it somebody else disturbs."""
 
@@ -49,7 +57,9 @@ def _measure(
     while not system.ready(folder):
         if time.monotonic() > deadline:
             raise RuntimeError(f"not ready within {PATIENCE_S:.0f} s")
-        time.sleep(0.05)
+        time.sleep(0.005)
+    if system.has_api:
+        figures["api_up_ms"] = (time.monotonic_ns() - began) / 1e6
 
     before_s = cpu_s(pid)
     full = load(port, "-w", str(WINDOW), "-n", "1000000", "--max-seconds", "1" if quick else "4", "-q", "0")
@@ -79,10 +89,10 @@ def _measure(
     return figures
 
 
-def load(port: int, *options: str) -> dict[str, Any]:
+def load(port: int, *options: str, devices: int = DEVICES, within_s: float = 180.0) -> dict[str, Any]:
     """Return what the load generator found. Raises RuntimeError where nobody answers it."""
-    command = [str(MQTTLOAD), "-p", str(port), "-d", str(DEVICES), "--on", "high", "--off", "low", *options]
-    told = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+    command = [str(MQTTLOAD), "-p", str(port), "-d", str(devices), "--on", "high", "--off", "low", *options]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=within_s, check=False)
     if told.returncode:
         raise RuntimeError(told.stderr.strip() or "no reading was ever answered")
     found: dict[str, Any] = json.loads(told.stdout)
@@ -96,9 +106,54 @@ def cpu_s(pid: int) -> float:
 
 
 def pss_mb(pid: int) -> float:
-    """Return the proportional set size, in MiB."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+    """Return the proportional set size, in MiB, as if no other Python (this one, say) shared the interpreter and its packages."""
+    ours = tuple({str(Path(place).resolve()) for place in (sys.prefix, sys.base_prefix)})
+    shared = "Pss:"
+    total = 0
+    for line in Path(f"/proc/{pid}/smaps").read_text(encoding="utf-8", errors="replace").splitlines():
+        mapped = _MAPPING.match(line)
+        if mapped is not None:
+            shared = "Rss:" if mapped[1].startswith(ours) else "Pss:"
+        elif line.startswith(shared):
+            total += int(line.split()[1])
+    return total / 1024
+
+
+def written_mb_a_day(system: System, span_s: int) -> float:
+    """Return what a quiet home of `SENSORS` sensors, each heard once a second, writes a day, in MB (10**6), from what the kernel
+    counts for the process over `span_s` seconds. Raises RuntimeError.
+    """
+    with tempfile.TemporaryDirectory(prefix="appliance-bench-") as name, broker(Path(name)) as port:
+        process, _ = system.start(port, SENSORS, Path(name))
+        try:
+            load(port, "--probe", f"{PATIENCE_S:.0f}", devices=SENSORS)
+            while not system.ready(Path(name)):
+                time.sleep(0.05)
+            before = _written(process.pid)
+            # A reading that flips the decision comes every ten minutes.
+            count = SENSORS * span_s
+            load(
+                port,
+                "-r",
+                str(SENSORS),
+                "-n",
+                str(count),
+                "--flip-every",
+                "600",
+                devices=SENSORS,
+                within_s=span_s + 60,
+            )
+            # To its very end: what lies in SQLite's log is written once more, into the file.
+            process.terminate()
+            _, _, used = os.wait4(process.pid, 0)
+            return (used.ru_oublock * BLOCK - before) / span_s * 86_400 / 1e6
+        finally:
+            end(process)
+
+
+def _written(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/io").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("write_bytes:"))
 
 
 def _busy() -> float:

@@ -16,6 +16,8 @@ from building import FLOOR, HERE
 
 ROOT = HERE.parents[1]
 PATIENCE_S = 30.0
+CHANNELS = ("pm2_5", "co2", "temperature", "humidity")
+"""Of each appliance, as the load generator says them."""
 
 PAHO = """\
 import json, sys
@@ -37,6 +39,10 @@ class System:
 
     name = ""
     what = ""
+
+    def lacks(self) -> str | None:
+        """Return why it can't be measured on this machine, or None. May fetch what it needs."""
+        return None
 
     def prepare(self, port: int, devices: int, folder: Path) -> list[str]:
         """Write what the system needs into `folder`; return its command line. Not part of its cold start.
@@ -62,6 +68,8 @@ class System:
     def log(self, folder: Path) -> Path:
         """Return the file that it speaks to."""
         return folder / f"{self.name}.log"
+
+    has_api = False
 
     def ready(self, folder: Path) -> bool:
         """Return whether everything of it is up, beyond answering readings."""
@@ -98,14 +106,33 @@ class Paho(System):
         return [sys.executable, str(script), str(port)]
 
 
+class PahoFull(System):
+    """What one would write who wants the same of it."""
+
+    name = "paho-full"
+    what = "Python, paho: decode, bins, features, model, one rule, a row with FULL, command; nothing else"
+
+    def prepare(self, port: int, devices: int, folder: Path) -> list[str]:
+        model = next((ROOT / "models").glob("presence/model.onnx"))
+        return [
+            sys.executable,
+            str(HERE / "paho_full.py"),
+            str(port),
+            str(model),
+            str(folder / "rows.sqlite3"),
+        ]
+
+
 class Daemon(System):
     """`appliance run`, with everything on."""
 
     name = "appliance"
+    has_api = True
     what = "the daemon: rules, model, store with FULL, HTTP"
 
-    def __init__(self) -> None:
+    def __init__(self, channels: tuple[str, ...] = CHANNELS) -> None:
         self.heard_s = 0
+        self.channels = channels
 
     def prepare(self, port: int, devices: int, folder: Path) -> list[str]:
         import household  # the other systems need nothing of the project's
@@ -115,7 +142,7 @@ class Daemon(System):
         # As pip leaves it: else each start would compile every module, where the environment forbids to keep what is compiled.
         compileall.compile_dir(ROOT / "appliance", quiet=1)
         config = folder / "config.toml"
-        config.write_text(household.daemon_config(port, devices, folder), encoding="utf-8")
+        config.write_text(household.daemon_config(port, devices, folder, self.channels), encoding="utf-8")
         try:
             self.heard_s = household.remember(config)
         except ApplianceError as broken:
@@ -165,7 +192,3 @@ class Daemon(System):
             return answer.status, answer.read().decode()
         finally:
             connection.close()
-
-
-SYSTEMS: tuple[System, ...] = (Floor(), Paho(), Daemon())
-"""In the order of the table; ratios are to the first."""

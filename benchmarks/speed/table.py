@@ -20,11 +20,13 @@ ROWS = {
     "p99_us_at_50": "p99 at 50/s, µs",
     "p50_us_at_1000": "p50 at 1,000/s, µs",
     "p99_us_at_1000": "p99 at 1,000/s, µs",
-    "pss_mb": "PSS after the load, MB",
+    "pss_mb": "PSS after the load, alone, MB",
     "cold_start_ms": "cold start to first decision, ms",
+    "api_up_ms": "cold start to the API up, ms",
     "burst_lost_qos0": "lost of a burst of 10,000, QoS 0",
     "burst_lost_qos1": "lost of a burst of 10,000, QoS 1",
     "readings_not_kept": "readings dropped before the disk",
+    "written_mb_a_day": "written a day, 10 sensors × 1 Hz, MB",
 }
 COUNTS = frozenset({"burst_lost_qos0", "burst_lost_qos1", "readings_not_kept"})
 """Where a ratio says nothing."""
@@ -63,7 +65,11 @@ def _cell(rounds: Rounds, name: str, key: str) -> str:
     if FLOOR not in rounds or key in COUNTS:
         return cell
     base = rounds[FLOOR]
-    ratios = [value / figures[key] for value, figures in zip(values, base, strict=False) if figures.get(key)]
+    ratios = [
+        own[key] / floor[key]
+        for own, floor in zip(rounds[name], base, strict=False)
+        if key in own and floor.get(key)
+    ]
     return f"{cell}  {statistics.median(ratios):5.2f}×" if ratios and name != FLOOR else f"{cell}  {1:5.2f}×"
 
 
