@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from msgspec.structs import replace
+
 from appliance.adapters.clock import SystemClock
 from appliance.adapters.store import Limits, Store
 from appliance.config import appliances, load_settings
@@ -16,6 +18,8 @@ from appliance.core.clock import SECOND, Instant
 from appliance.core.home import Home
 from appliance.core.readings import Reading
 from appliance.core.restoring import pack, rehear
+from appliance.core.senses import Sense
+from appliance.core.state import State
 
 PROFILE = """\
 name = "bench"
@@ -95,18 +99,23 @@ def daemon_config(port: int, devices: int, folder: Path, channels: Iterable[str]
     return CONFIG.format(port=port) + appliances
 
 
-def remember(config: Path) -> int:
+DAY_S = 86_400
+
+
+def remember(config: Path, *, alike: bool = False) -> int:
     """Let the home of `config` have heard the last two hours, so that the model's features are known (that takes an
-    hour) and cost what they cost in a home; return how many seconds it heard. Bins are anchored at boot: a machine that has just started has no more past than that.
+    hour) and cost what they cost in a home; return how many seconds it heard. Bins are anchored at boot: a machine that has
+    just started has no more past than that. `alike`: of a whole day, and the same for every appliance.
     """
     loaded = load_settings(config, {})
     clock = SystemClock()
     now = clock()
     home = Home(appliances(loaded), {}, ZoneInfo("UTC"))
-    span_s = min(SPAN_S, now.boottime_ns // SECOND)
-    state = rehear(
-        home.at_start({}, now), home.routes, home.word_routes, _heard(home.appliances, now, span_s)
-    )
+    span_s = min(DAY_S if alike else SPAN_S, now.boottime_ns // SECOND)
+    names = list(home.appliances)[:1] if alike else list(home.appliances)
+    state = rehear(home.at_start({}, now), home.routes, home.word_routes, _heard(names, now, span_s))
+    if alike:
+        state = _like(names[0], state)
     folder = loaded.folder / "state"
     folder.mkdir(mode=0o700)
     store = Store(folder, clock, Limits())
@@ -114,6 +123,29 @@ def remember(config: Path) -> int:
     store.snapshot(partial(pack, state), now)
     store.close()
     return span_s
+
+
+def _like(first: str, state: State) -> State:
+    """Return `state` with the senses of its appliance `first` for all."""
+    model = state.appliances[first].senses
+    appliances = {
+        name: replace(
+            appliance,
+            senses={
+                channel: Sense(
+                    sense.channel,
+                    {
+                        source.replace(f"plain/{first}:", f"plain/{name}:"): heard
+                        for source, heard in sense.sources.items()
+                    },
+                    sense.window,
+                )
+                for channel, sense in model.items()
+            },
+        )
+        for name, appliance in state.appliances.items()
+    }
+    return replace(state, appliances=appliances)
 
 
 def _heard(names: Iterable[str], now: Instant, span_s: int) -> Iterator[tuple[Reading, Instant, bool]]:

@@ -130,9 +130,10 @@ class Daemon(System):
     has_api = True
     what = "the daemon: rules, model, store with FULL, HTTP"
 
-    def __init__(self, channels: tuple[str, ...] = CHANNELS) -> None:
+    def __init__(self, channels: tuple[str, ...] = CHANNELS, *, alike: bool = False) -> None:
         self.heard_s = 0
         self.channels = channels
+        self.alike = alike
 
     def prepare(self, port: int, devices: int, folder: Path) -> list[str]:
         import household  # the other systems need nothing of the project's
@@ -144,7 +145,7 @@ class Daemon(System):
         config = folder / "config.toml"
         config.write_text(household.daemon_config(port, devices, folder, self.channels), encoding="utf-8")
         try:
-            self.heard_s = household.remember(config)
+            self.heard_s = household.remember(config, alike=self.alike)
         except ApplianceError as broken:
             raise RuntimeError(f"{self.name}: {broken}") from broken
         return [sys.executable, "-m", "appliance", "run", "--config", str(config)]
