@@ -159,7 +159,7 @@ _STATISTIC: Mapping[str, Callable[[Ahead, int], float | None]] = {
 
 def _plan(window: Window, look: Look, now_ns: int) -> _Plan:
     # Around the newest closed bin, so that of a value that stands still every slope is nothing, to the last bit.
-    before = window.fine.means[-1] if window.fine.means else None
+    before = window.fine.newest
     around = 0.0 if before is None else before
     exact = int(around * EXACT)
     lines: list[tuple[int, float, float]] = []

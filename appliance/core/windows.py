@@ -244,6 +244,12 @@ class Closed(msgspec.Struct, frozen=True, array_like=True, dict=True):
                 self.tails[count] = found
         return found
 
+    @property
+    def newest(self) -> float | None:
+        """The newest bin's mean; None where it is unknown, or there is none."""
+        mean: float = unpack_from("d", self.means, len(self.means) - _WIDE)[0] if self.means else nan
+        return mean if mean == mean else None  # noqa: PLR0124  a number
+
     def series(self, first: int) -> list[float | None]:
         """Return the means of the bins from `first` on, or of all; None where one is unknown."""
         means = _column(self.means)[max(first - self.first, 0) :]
