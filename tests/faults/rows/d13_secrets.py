@@ -23,13 +23,7 @@ PASSWORD, WRONG, MISPLACED = (
     "canary-Pa55word-that-is-wrong",
     "canary-Pa55word-in-the-config",
 )
-COMMANDS = (
-    ("config", "show"),
-    ("config", "check"),
-    ("decisions",),
-    ("override", "fan", "nonsense"),
-    ("why", "fan", "--at", "x"),
-)
+COMMANDS = (("config", "show"), ("decisions",), ("why", "fan", "--at", "x"))
 OWN_FILES = {"token", "password", "config.toml", "mosquitto.passwd"}
 
 
@@ -108,7 +102,7 @@ def run(lab: Lab, size: Size) -> list[Figure]:
     daemon.signal(signal.SIGHUP)
     refused = lab.took(lambda: "is not taken" in daemon.log(), 10) < 10
     told["answers"] += asyncio.run(_everything(daemon, all_ways=False))
-    told["command line"] += _commands(daemon, ("config", "check"), ("decisions",))
+    told["command line"] += _commands(daemon, ("config", "check"))
     daemon.config.write_text(config, "utf-8")
     proc = Path(f"/proc/{daemon.pid}")
     told["process"] = (proc / "cmdline").read_bytes() + (proc / "environ").read_bytes()
