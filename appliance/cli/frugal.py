@@ -5,6 +5,7 @@ Never in here: importing any of them.
 
 import gc
 import os
+import sys
 
 LESS = {
     # numpy's linear algebra, of which nothing is used here, else starts a thread a core, each with a buffer of its own.
@@ -13,6 +14,14 @@ LESS = {
     "PYDANTIC_DISABLE_PLUGINS": "__all__",
 }
 """Variables that the environment may set otherwise."""
+MALLOC = {
+    # One arena for all threads: else each keeps what it once needed, and the store's thread packs snapshots now and then.
+    -8: 1,  # M_ARENA_MAX
+    # What is large is mapped by itself and given back at once, also after large pieces were freed before: else it stays.
+    -3: 256 << 10,  # M_MMAP_THRESHOLD
+    -1: 256 << 10,  # M_TRIM_THRESHOLD
+}
+"""mallopt(3)'s parameters and values, as <malloc.h> numbers them."""
 
 
 def start_lean() -> None:
@@ -20,3 +29,16 @@ def start_lean() -> None:
     for name, value in LESS.items():
         os.environ.setdefault(name, value)
     gc.disable()
+    _allocate_less()
+
+
+def _allocate_less() -> None:
+    """Let glibc's malloc keep less than it would; elsewhere nothing. What the environment says of it holds."""
+    if not sys.platform.startswith("linux") or any(name.startswith("MALLOC_") for name in os.environ):
+        return
+    import ctypes  # it is loaded at every start anyway, by the broker's child
+
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        for parameter, value in MALLOC.items():
+            mallopt(parameter, value)

@@ -12,6 +12,9 @@ from appliance.core.clock import Instant
 from appliance.core.events import Decision
 
 SIZE = 4096
+"""Decisions that are not on disk yet, at most."""
+RECORDED = 512
+"""Decisions that are on disk too: the newest, which are asked for most."""
 
 
 class _Entry(msgspec.Struct):
@@ -25,16 +28,17 @@ class _Entry(msgspec.Struct):
 
 
 class Ring:
-    """The newest `SIZE` decisions, by number. Not safe for threads."""
+    """The newest decisions, by number: those that lie on no disk yet, and beside them few of the others. Not safe for threads."""
 
     def __init__(self) -> None:
         self._entries: dict[int, _Entry] = {}
+        self._recorded = 0
 
     def add(self, decision: Decision) -> None:
         """Take `decision` in; the oldest goes where there are too many."""
         self._entries[decision.id] = _Entry(decision, 1, decision.at, recorded=False)
         while len(self._entries) > SIZE:
-            del self._entries[next(iter(self._entries))]
+            self._recorded -= self._entries.pop(next(iter(self._entries))).recorded
 
     def repeat(self, number: int, at: Instant) -> None:
         """Count that a decision was made once more at `at`."""
@@ -47,8 +51,13 @@ class Ring:
         """Note that these lie on disk."""
         for number in numbers:
             entry = self._entries.get(number)
-            if entry is not None:
+            if entry is not None and not entry.recorded:
                 entry.recorded = True
+                self._recorded += 1
+        # Committed in the order of their numbers: the oldest is the first that may go.
+        while self._recorded > RECORDED and self._entries[oldest := next(iter(self._entries))].recorded:
+            del self._entries[oldest]
+            self._recorded -= 1
 
     def kept(self, number: int) -> Kept | None:
         """Return one, or None."""
