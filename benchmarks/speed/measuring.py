@@ -22,6 +22,8 @@ WINDOW = 100
 BURST = 10_000
 SENSORS = 10
 """Of the home whose writing is counted."""
+SETTLED_S = 3.0
+"""What was decided at the start is on disk by then."""
 BLOCK = 512
 """Bytes of getrusage(2)'s block."""
 _MAPPING = re.compile(r"[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \S+ *(.*)")
@@ -129,6 +131,7 @@ def written_mb_a_day(system: System, span_s: int) -> float:
             load(port, "--probe", f"{PATIENCE_S:.0f}", devices=SENSORS)
             while not system.ready(Path(name)):
                 time.sleep(0.05)
+            time.sleep(SETTLED_S)
             before = _written(process.pid)
             # A reading that flips the decision comes every ten minutes.
             count = SENSORS * span_s

@@ -1,5 +1,6 @@
 """Owns what can be asked of the decisions. Never in here: writing, the memory ring, or the readings."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,29 @@ class Queries(History):
 
         The number of the last one, given as `before_id`, gives the next page, whatever is added meanwhile.
         """
-        wanted: list[tuple[str, Any]] = [
-            ("appliance = ?", appliance), ("action = ?", action), ("wall >= ?", since_ns), ("wall < ?", until_ns), ("decisions.id < ?", before_id),
+        at: list[tuple[str, Any]] = [("wall >= ?", since_ns), ("wall < ?", until_ns)]
+        others: list[tuple[str, Any]] = [
+            ("appliance = ?", appliance), ("action = ?", action), ("decisions.id < ?", before_id),
         ]  # fmt: skip
-        given = [(clause, within(value) if isinstance(value, int) else value) for clause, value in wanted if value is not None]  # fmt: skip
-        where = " AND ".join(clause for clause, _ in given) or "1"
-        sql = f"SELECT {rows.COLUMNS} FROM {rows.FROM} WHERE {where} ORDER BY decisions.id DESC LIMIT ?"  # noqa: S608  fixed clauses
         with read_only(self._decisions) as connection:
-            found = connection.execute(sql, (*(value for _, value in given), max(0, min(limit, MAX_LIMIT))))
+            times = _given(at)
+            wanted = _given(others)
+            if times:
+                # Where the time lies among the numbers, out of the index of times alone: of a long history in which the rows of a
+                # whole day would be read and sorted, only the page is.
+                where = " AND ".join(clause for clause, _ in times)
+                first, last = connection.execute(
+                    f"SELECT MIN(id), MAX(id) FROM decisions WHERE {where}",  # noqa: S608  fixed clauses
+                    [value for _, value in times],
+                ).fetchone()
+                if first is None:
+                    return []
+                wanted += [("decisions.id >= ?", first), ("decisions.id <= ?", last)]
+                # The wall clock may have been set back in between. The plus keeps the index of times out of this.
+                wanted += [(f"+{clause}", value) for clause, value in times]
+            where = " AND ".join(clause for clause, _ in wanted) or "1"
+            sql = f"SELECT {rows.COLUMNS} FROM {rows.FROM} WHERE {where} ORDER BY decisions.id DESC LIMIT ?"  # noqa: S608  fixed clauses
+            found = connection.execute(sql, (*(value for _, value in wanted), max(0, min(limit, MAX_LIMIT))))
             return [rows.kept_of(row) for row in found]
 
     def decision(self, number: int) -> rows.Kept | None:
@@ -100,3 +116,12 @@ class Queries(History):
                 values,
             ).fetchone()
             return None if row is None else rows.kept_of(row)
+
+
+def _given(clauses: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Return the clauses that have a value, with values that SQLite can hold."""
+    return [
+        (clause, within(value) if isinstance(value, int) else value)
+        for clause, value in clauses
+        if value is not None
+    ]

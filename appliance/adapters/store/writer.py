@@ -28,6 +28,12 @@ log = logging.getLogger(__name__)
 
 BATCH_S = 60.0
 """Readings are committed so often: at once would write 75 times as much to an SD card."""
+FEW_ROWS = 4096
+PATIENCE = 5
+"""Fewer rows than these wait up to so many times as long: what a commit writes besides its rows (pages that are begun, the log's
+index) is as much again as a thousand of them."""
+COUNT_EVERY = 10
+"""How often a decision was made again is written every so many batches' time: those rows lie all over their file."""
 THIN_EVERY_S = 3600.0
 MEND_EVERY_S = 3.0
 TOLD_NS = 7 * 86_400 * 1_000_000_000
@@ -81,6 +87,8 @@ class Writer(Queue):
         self._closing = False
         self._commits = 0
         self._next_batch = time.monotonic() + batch_s
+        self._latest_batch = time.monotonic() + PATIENCE * batch_s
+        self._next_count = time.monotonic() + COUNT_EVERY * batch_s
         self._next_thin = 0.0
         self._mended_at = 0.0
         self.on_commit: Callable[[list[int]], None] | None = None
@@ -211,9 +219,14 @@ class Writer(Queue):
             dones, self.dones = self.dones, []
             flushes, self.flushes = self.flushes, []
             full = len(self.entries) >= BATCH_ROWS
+            few = len(self.entries) < FEW_ROWS
         self._write_decisions(dones, force=closing)
-        if whole or full or time.monotonic() >= self._next_batch or not self._journal.is_open:
-            self._write_batch(flushes, whole=whole)
+        now = time.monotonic()
+        if whole or full or now >= self._next_batch or not self._journal.is_open:
+            if few and not whole and self._journal.is_open and now < self._latest_batch:
+                self._next_batch = min(now + self._batch_s, self._latest_batch)
+            else:
+                self._write_batch(flushes, whole=whole)
         if closing or self._next_mend() <= time.monotonic():
             self._mend()
         if closing or self._ledger.mark.due <= time.monotonic():
@@ -267,9 +280,12 @@ class Writer(Queue):
 
     def _write_batch(self, flushes: list[Done], *, whole: bool) -> None:
         self._mend()
-        if self._ledger.is_open and (repeats := self.take_repeats()):
+        now = time.monotonic()
+        counts = self._closing or bool(flushes) or now >= self._next_count
+        if counts and self._ledger.is_open and (repeats := self.take_repeats()):
             try:
                 self._ledger.count(repeats)
+                self._next_count = now + COUNT_EVERY * self._batch_s
             except Broken as broken:
                 self._fail(self._ledger, broken)
                 self.return_repeats(repeats)
@@ -286,7 +302,8 @@ class Writer(Queue):
             return
         self.note_entries()
         self._commits += 1
-        self._next_batch = time.monotonic() + self._batch_s
+        self._next_batch = now + self._batch_s
+        self._latest_batch = now + PATIENCE * self._batch_s
         tell(flushes, None)
 
     def _next_mend(self) -> float:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.adapters.store import Kind, Queries, Store, backup, readonly, schema
+from appliance.adapters.store import Kind, Queries, Store, backup, readonly, ring, schema
 from appliance.core.clock import SECOND, Instant
 from appliance.core.readings import Quality, Reading
 from appliance.errors import StoreError
@@ -266,3 +266,36 @@ def test_a_backup_made_in_use_opens_as_a_store_and_overwrites_nothing(tmp_path: 
     assert copy.restored.next_id == 31
     assert copy.queries.verify() is None
     assert copy.queries.latest(AIR, "pm2_5").value == 30
+
+
+def test_decisions_of_a_time_are_found_also_where_the_clock_was_set_back(
+    tmp_path: Path, keeper: Keeper
+) -> None:
+    store = keeper.open(tmp_path)
+    walls = (10, 11, 12, 3, 4, 11, 12, 13)
+    for number, wall in enumerate(walls, 1):
+        at = Instant("boot-1", number, wall)
+        store.record(decision(number, at=at))
+    assert keeper.confirm(store) is None
+    for since, until in ((11, 13), (None, 5), (12, None), (5, 10), (99, None)):
+        expected = [
+            number
+            for number, wall in enumerate(walls, 1)
+            if (since is None or wall >= since) and (until is None or wall < until)
+        ]
+        found = store.queries.decisions(since_ns=since, until_ns=until)
+        assert [kept.decision.id for kept in found] == expected[::-1], (since, until)
+
+
+def test_of_decisions_on_disk_few_stay_in_memory_and_all_can_be_asked_for(
+    tmp_path: Path, keeper: Keeper
+) -> None:
+    store = keeper.open(tmp_path)
+    for number in range(1, ring.RECORDED + 101):
+        store.record(decision(number))
+    assert keeper.confirm(store) is None
+    kept = store.ring()
+    assert [one.decision.id for one in (kept[0], kept[-1])] == [101, ring.RECORDED + 100]
+    assert all(one.recorded for one in kept)
+    assert store.kept(1) is None
+    assert store.queries.decision(1).decision == decision(1)
