@@ -4,11 +4,11 @@ Never in here: what their word does to a decision, or how a door spells it.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from appliance.core import overrides
 from appliance.core.clock import SECOND, Instant
-from appliance.core.events import AdviceAnswered, AlarmAcknowledged, PersonSpoke
+from appliance.core.events import AdviceAnswered, AlarmAcknowledged, Labelled, PersonSpoke
 from appliance.core.profile import Appliance
 from appliance.core.snapshot import Snapshot
 from appliance.errors import ConfigError, ProfileError, TooManyWords
@@ -16,6 +16,8 @@ from appliance.errors import ConfigError, ProfileError, TooManyWords
 MAX_WORDS = 30
 """Words for one appliance within a minute: more than a person can mean; a loop of somebody's automation can say."""
 MINUTE_NS = 60 * SECOND
+LONGEST_LABEL_NS = 24 * 60 * MINUTE_NS
+OLDEST_LABEL_NS = 400 * LONGEST_LABEL_NS
 
 
 class People:
@@ -90,6 +92,33 @@ class People:
             )
         self._count(appliance, now)
         return AlarmAcknowledged(appliance, named, by)
+
+    def labels(
+        self, appliance: str, channel: str, told: Sequence[tuple[str, int, int]], by: str, now: Instant
+    ) -> list[Labelled]:
+        """Return the events that tell what a model's channel should have read: (label, from, until) in Unix nanoseconds.
+
+        Raises as above, and where a time is none of the past.
+        """
+        spec = self._known(appliance)
+        if channel not in spec.models:
+            learned = ", ".join(spec.models) or "none"
+            raise self._refused(f"no model speaks in {channel!r} of {appliance}", f"learned are: {learned}")
+        for label, since_ns, until_ns in told:
+            if label not in spec.words[channel]:
+                raise self._refused(
+                    f"{channel} never reads {label!r}", f"it reads {', '.join(spec.words[channel])}"
+                )
+            if not since_ns <= until_ns <= now.wall_ns + MINUTE_NS:
+                raise self._refused(
+                    "a label tells of the past, or of now", "say from when until when, in that order"
+                )
+            if until_ns - since_ns > LONGEST_LABEL_NS or now.wall_ns - since_ns > OLDEST_LABEL_NS:
+                raise self._refused(
+                    "a label spans a day at most, of the last 400 days", "tell longer times day by day"
+                )
+        self._count(appliance, now)
+        return [Labelled(appliance, channel, *one, by) for one in told]
 
     def _known(self, appliance: str) -> Appliance:
         known = self._appliances()

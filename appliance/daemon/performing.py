@@ -23,6 +23,7 @@ from appliance.core.events import (
     Effect,
     Event,
     Keep,
+    Labelled,
     LinkChanged,
     Notify,
     PersonSpoke,
@@ -97,6 +98,9 @@ class Performer:
                     self._store.mark("link", "up" if connected else "down", at)
                 case PersonSpoke() | AdviceAnswered() | AlarmAcknowledged():
                     self._store.person(msgspec.json.encode(event).decode(), at)
+                case Labelled():
+                    self._store.person(msgspec.json.encode(event).decode(), at)
+                    self._store.label(event, at)
                 case Tick() if effects:
                     self._store.tick(at)
                 case _:

@@ -17,6 +17,7 @@ from appliance.adapters.http.port import (
     OverrideView,
     PointView,
     SeriesView,
+    SpanView,
     Supposed,
     WhyNotView,
     WhyView,
@@ -208,6 +209,16 @@ class Views:
     def end_safe_mode(self) -> bool:
         """End safe mode; return whether there was one."""
         return self.on_safe_mode_end()
+
+    async def label(self, appliance: str, channel: str, spans: Sequence[SpanView], by: str) -> bool:
+        """Take what somebody tells of a model's channel; return whether it is committed."""
+        now = self._now()
+        told = []
+        for span in spans:
+            until_ns = now.wall_ns if span.until_ns is None else span.until_ns
+            told.append((span.label, until_ns if span.since_ns is None else span.since_ns, until_ns))
+        self._control.turn(self._people.labels(appliance, channel, told, by, now), now)
+        return await self._committed()
 
     def health(self) -> HealthView:
         """Return how the whole is."""

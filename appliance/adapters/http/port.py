@@ -99,6 +99,14 @@ class WhyNotView(msgspec.Struct, frozen=True):
     decision: DecisionView | None
 
 
+class SpanView(msgspec.Struct, frozen=True):
+    """What a model's channel should have read from `since_ns` (None: the same) to `until_ns` (Unix time; None: now)."""
+
+    label: str
+    since_ns: int | None = None
+    until_ns: int | None = None
+
+
 class PointView(msgspec.Struct, frozen=True, gc=False):
     """One bin of a channel's history, from `wall_ns` (Unix time) on: mean, lowest and highest GOOD value.
 
@@ -254,6 +262,15 @@ class HomePort(Protocol):
 
     async def acknowledge(self, appliance: str, rule: str | None, by: str) -> int:
         """*loop*: acknowledge the alarm of `rule` (None: all); return how many that were. Committed then."""
+        ...
+
+    async def label(self, appliance: str, channel: str, spans: Sequence[SpanView], by: str) -> bool:
+        """*loop*: take what somebody tells of a model's channel, all of it or nothing. Return whether it is committed.
+
+        Raises:
+            ConfigError: the appliance, channel, label or time is none that there is.
+            TooManyWords: people said more than anybody can mean.
+        """
         ...
 
     async def clear_override(self, appliance: str, by: str) -> bool:

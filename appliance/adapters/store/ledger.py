@@ -16,7 +16,7 @@ from appliance.adapters.store.file import File
 from appliance.adapters.store.highwater import Head, HighWater
 from appliance.adapters.store.losses import Loss
 from appliance.core.clock import Instant
-from appliance.core.events import Decision, Memory
+from appliance.core.events import Decision, Labelled, Memory
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,12 @@ class Ledger(File):
         loss = self._noticed[-1] if self._noticed else None
         return Restored(dict(self._memories), self.highest + 1, last, loss)
 
-    def commit(self, decisions: Sequence[Decision], memories: Mapping[str, Memory]) -> frozenset[int]:
+    def commit(
+        self,
+        decisions: Sequence[Decision],
+        memories: Mapping[str, Memory],
+        labels: Sequence[tuple[Labelled, Instant]] = (),
+    ) -> frozenset[int]:
         """Commit all of it, or raise sqlite3.Error or OSError. After the file was opened anew, all memories go with it.
 
         Returns the numbers of the decisions that can never be recorded: trying again is no use.
@@ -121,6 +126,16 @@ class Ledger(File):
                 _texts(memories),
             )
             losses.add(connection, self._noticed)
+            connection.executemany(
+                "INSERT INTO labels (boot, boottime, wall, appliance, channel, label, since, until, by) VALUES (?,?,?,?,?,?,?,?,?)",
+                [
+                    (
+                        self.boot(connection, at.boot_id), at.boottime_ns, at.wall_ns,
+                        told.appliance, told.channel, told.label, told.since_ns, told.until_ns, told.by,
+                    )
+                    for told, at in labels
+                ],
+            )  # fmt: skip
         self._noticed = ()
         self.head = head
         self._behind = False

@@ -11,8 +11,10 @@ from appliance.adapters.store.history import History
 from appliance.adapters.store.ledger import lacks
 from appliance.adapters.store.losses import Loss
 from appliance.adapters.store.readonly import read_only, within
+from appliance.core.events import Labelled
 
 MAX_LIMIT = 500
+MAX_LABELS = 20_000
 
 
 class Queries(History):
@@ -79,6 +81,20 @@ class Queries(History):
                 (appliance, last[0]),
             ).fetchone()
             return None if row is None else rows.kept_of(row)
+
+    def labels(self, appliance: str, channel: str) -> list[Labelled]:
+        """Return what was told of a model's channel, in the order in which it was told: the newest `MAX_LABELS`. Raises StoreError."""
+        with read_only(self._decisions) as connection:
+            try:
+                found = connection.execute(
+                    "SELECT label, since, until, by FROM labels WHERE appliance = ? AND channel = ? ORDER BY id DESC LIMIT ?",
+                    (appliance, channel, MAX_LABELS),
+                ).fetchall()
+            except sqlite3.OperationalError:
+                if connection.execute("PRAGMA user_version").fetchone()[0] < schema.LABELLED:
+                    return []  # no daemon of this version has run yet
+                raise
+        return [Labelled(appliance, channel, *row) for row in reversed(found)]
 
     def verify(self) -> int | None:
         """Return the number of the first decision that was altered, or before which one is missing; None: all are there.

@@ -24,7 +24,7 @@ from appliance.adapters.store.journal import (
 )
 from appliance.adapters.store.rows import Kept
 from appliance.core.clock import Instant
-from appliance.core.events import Decision, Memory
+from appliance.core.events import Decision, Labelled, Memory
 from appliance.core.readings import Quality, Reading
 from appliance.errors import StoreError
 
@@ -36,6 +36,8 @@ MAX_READINGS = 65_536
 """Readings that wait for their batch; beyond that the oldest are dropped and counted."""
 BATCH_ROWS = 8192
 """So many readings are written without waiting any longer."""
+MAX_LABELS = 1024
+"""Labels that wait for a disk; beyond that the oldest are dropped and counted."""
 Done = Callable[[Exception | None], None]
 Waiter = tuple[Decision, Done | None]
 
@@ -47,6 +49,7 @@ class Queue:
         self.lock = threading.Condition()
         self.decisions: deque[Waiter] = deque()
         self.memories: dict[str, Memory] = {}
+        self.labels: list[tuple[Labelled, Instant]] = []
         self.repeats: dict[int, tuple[int, Instant]] = {}
         self.entries: deque[Entry | Senses] = deque()
         self.dones: list[Done] = []
@@ -86,8 +89,18 @@ class Queue:
             self.memories[appliance] = memory
             self.lock.notify()
 
+    def label(self, label: Labelled, at: Instant) -> None:
+        """Commit what somebody told `at` a time, with the next decisions."""
+        with self.lock:
+            self.labels.append((label, at))
+            surplus = len(self.labels) - MAX_LABELS
+            if surplus > 0:
+                del self.labels[:surplus]
+                self.dropped += surplus
+            self.lock.notify()
+
     def confirm(self, done: Done) -> None:
-        """Call `done`, from the writer's thread, once all decisions and memories handed in so far are committed.
+        """Call `done`, from the writer's thread, once all decisions, memories and labels handed in so far are committed.
 
         It is given None then, or at once a StoreError where the disk does not take them now.
         """
@@ -235,6 +248,17 @@ class Queue:
         tell((done for decision, done in taken if decision.id not in refused), None)
         tell((done for decision, done in taken if decision.id in refused), "it can't be recorded")
         return committed
+
+    def take_labels(self) -> list[tuple[Labelled, Instant]]:
+        """Return the labels that are to be committed; `return_labels` must follow where they were not."""
+        with self.lock:
+            taken, self.labels = self.labels, []
+        return taken
+
+    def return_labels(self, taken: Sequence[tuple[Labelled, Instant]]) -> None:
+        """Let them wait again, before what came meanwhile."""
+        with self.lock:
+            self.labels[:0] = taken
 
     def take_repeats(self) -> dict[int, tuple[int, Instant]]:
         """Return how often each decision was made once more, and when last."""

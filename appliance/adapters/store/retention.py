@@ -29,6 +29,7 @@ def forget_decisions(connection: sqlite3.Connection, limits: Limits, now_wall_ns
     is, for the chain's sake. The newest always stays: the chain goes on from it.
     """
     oldest = now_wall_ns - limits.decisions_days * DAY_NS
+    connection.execute("DELETE FROM labels WHERE until < ?", (oldest,))
     last, gone = connection.execute(
         "SELECT MAX(id), COUNT(*) FROM decisions WHERE id <"
         " (SELECT COALESCE((SELECT id FROM decisions WHERE +wall >= ? ORDER BY id LIMIT 1), (SELECT MAX(id) FROM decisions)))"

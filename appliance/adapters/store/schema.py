@@ -26,6 +26,8 @@ ASIDE_KEPT = 3
 
 OLDEST = 2
 """Shapes before this one were never released."""
+LABELLED = 4
+"""The first shape with labels."""
 
 
 def open_for_writing(path: Path, synchronous: Literal["FULL", "NORMAL"]) -> sqlite3.Connection:
@@ -152,5 +154,18 @@ def _losses(database: "Database", name: str) -> None:
         database.execute("INSERT INTO anchors SELECT 1, MIN(id) - 1, NULL FROM decisions HAVING MIN(id) > 1")
 
 
-MIGRATIONS: tuple[Callable[["Database", str], None], ...] = (_unreleased, _first, _losses)
+def _labels(database: "Database", name: str) -> None:
+    """What models should have read, as people told it: kept with the decisions, for a refit is no better than these."""
+    if name == DECISIONS:
+        database.table("labels").create(
+            {
+                "id": int, "boot": int, "boottime": int, "wall": int, "appliance": str, "channel": str, "label": str,
+                "since": int, "until": int, "by": str,
+            },
+            pk="id",
+        )  # fmt: skip
+        database.table("labels").create_index(["appliance", "channel", "until"])
+
+
+MIGRATIONS: tuple[Callable[["Database", str], None], ...] = (_unreleased, _first, _losses, _labels)
 """What leads from each shape to the next; how many were run is kept in PRAGMA user_version. Append only."""

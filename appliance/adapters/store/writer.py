@@ -239,7 +239,7 @@ class Writer(Queue):
         """Under the lock: return for how many seconds nothing is due."""
         if self._closing or self.flushing or self.dones or self.flushes:
             return 0.0
-        if self._ledger.ready() and (self.decisions or self.memories or self._ledger.behind):
+        if self._ledger.ready() and (self.decisions or self.memories or self.labels or self._ledger.behind):
             return 0.0
         if self._journal.ready() and (len(self.entries) >= BATCH_ROWS or not self._journal.is_open):
             return 0.0
@@ -257,14 +257,16 @@ class Writer(Queue):
             tell(dones, self._ledger.reason)
             return
         taken, memories = self.take_decisions()
+        labels = self.take_labels()
         refused: frozenset[int] = frozenset()
         try:
-            if taken or memories or self._ledger.behind:
-                refused = self._ledger.commit([decision for decision, _ in taken], memories)
+            if taken or memories or labels or self._ledger.behind:
+                refused = self._ledger.commit([decision for decision, _ in taken], memories, labels)
                 self._commits += 1
         except Broken as broken:
             room = self._fail(self._ledger, broken)
             self.return_decisions(taken, memories)
+            self.return_labels(labels)
             if room:
                 self._write_decisions(dones, force=force)  # once: there is one reserve
                 return

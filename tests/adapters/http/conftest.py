@@ -22,6 +22,7 @@ from appliance.adapters.http.port import (
     PartView,
     PointView,
     SeriesView,
+    SpanView,
     Supposed,
     WhyNotView,
     WhyView,
@@ -34,7 +35,7 @@ from appliance.core.clock import SECOND, Instant
 from appliance.core.events import Advice, Decision, Input, Override
 from appliance.core.explain.flip import Change, Flips, Named
 from appliance.core.explain.moment import decision_number, moment_ns
-from appliance.errors import ApplianceError, Malformed, StoreError
+from appliance.errors import ApplianceError, ConfigError, Malformed, StoreError
 
 TOKEN = "t0ken-of-this-home-0123456789"
 LADDER = Ladder(("off", "low", "medium", "high", "turbo"), rest=0, safe=0)
@@ -69,6 +70,7 @@ class SmallHome:
         self.spoken: list[tuple[str, int | str | None, str]] = []
         self.advice: tuple[Advice, ...] = ()
         self.alarms: tuple[AlarmView, ...] = ()
+        self.told: list[tuple[str, str, str, int | None, int | None, str]] = []
         self.ends: tuple[str, ...] = ("the air is clean",)
         self.wishes: list[tuple[str, int | None, str | None, bool]] = []
         self.refuses: ApplianceError | None = None
@@ -303,6 +305,12 @@ class SmallHome:
     def end_safe_mode(self) -> bool:
         was, self.safe = self.safe, False
         return was
+
+    async def label(self, appliance: str, channel: str, spans: Sequence[SpanView], by: str) -> bool:
+        if channel != "presence":
+            raise ConfigError(f"no model speaks in {channel!r}", hint="learned are: presence")
+        self.told += [(appliance, channel, span.label, span.since_ns, span.until_ns, by) for span in spans]
+        return self.disk
 
     def health(self) -> HealthView:
         return msgspec.structs.replace(self.status, uptime_s=time.monotonic() - self.started, now=now())
