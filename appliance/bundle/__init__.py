@@ -6,11 +6,13 @@ from appliance.bundle.checking import (
     FileEntry,
     Manifest,
     Score,
+    card_schema,
     load_bundle,
     shipped,
     write_bundle,
 )
 from appliance.bundle.head import Head, Refitted
+from appliance.bundle.shelf import Shelf, Standing
 
 __all__ = [
     "Bundle",
@@ -20,6 +22,9 @@ __all__ = [
     "Manifest",
     "Refitted",
     "Score",
+    "Shelf",
+    "Standing",
+    "card_schema",
     "load_bundle",
     "shipped",
     "write_bundle",

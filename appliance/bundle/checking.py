@@ -209,6 +209,11 @@ def write_bundle(
     return manifest
 
 
+def card_schema() -> dict[str, object]:
+    """Return the JSON schema of a card, as other tools may check it."""
+    return msgspec.json.schema(Card)
+
+
 def _file(folder: Traversable, name: str) -> bytes:
     file = folder / name
     try:

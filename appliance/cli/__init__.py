@@ -31,6 +31,7 @@ COMMANDS = {
     "prove": "proving",
     "diff": "differing",
     "learn": "learning",
+    "models": "models",
     "config": "configuration",
     "doctor": "doctor",
 }

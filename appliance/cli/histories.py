@@ -19,7 +19,7 @@ from appliance.core.home import Home
 from appliance.core.intake import Intake
 from appliance.core.payloads import Decoder
 from appliance.daemon.identity import state_folder
-from appliance.daemon.models import load_models
+from appliance.daemon.models import OWN, load_models
 from appliance.errors import ConfigError
 from appliance.replay import Moment, moments
 from appliance.replay.written import messages, table
@@ -48,7 +48,7 @@ def home_of(loaded: Loaded) -> Home:
         raise ConfigError(
             "no appliance is configured", hint="add a section [appliances.NAME]; see docs/configuration.md"
         )
-    classifiers, missing = load_models(specs)
+    classifiers, missing = load_models(specs, state_folder(loaded) / OWN)
     for model, why in missing.items():
         click.echo(f"without the model {model}: {why}", err=True)
     return Home(specs, classifiers, zone(loaded))

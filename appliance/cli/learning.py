@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from appliance.cli.labelling import label
 from appliance.errors import LearnError
 
 FOLDER = Path("models")
@@ -20,11 +21,17 @@ models_option = click.option(
 
 
 @click.group()
-def learn() -> None:
-    """Train a model, and say what it is worth."""
+@click.pass_context
+def learn(context: click.Context) -> None:
+    """Train a model, and say what it is worth; tell what it should have said."""
+    if context.invoked_subcommand == "label":
+        return  # needs nothing but the daemon
     missing = [name for name in ("sklearn", "onnx") if importlib.util.find_spec(name) is None]
     if missing:
         raise LearnError(f"{', '.join(missing)} is not installed", hint="pip install 'appliance[learn]'")
+
+
+learn.add_command(label)
 
 
 @learn.command()

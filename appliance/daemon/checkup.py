@@ -16,7 +16,7 @@ from appliance.adapters.mqtt import Address, Tls, reach
 from appliance.adapters.store import holder
 from appliance.config import Loaded, appliances, dialects, sayable
 from appliance.daemon import identity
-from appliance.daemon.models import load_models
+from appliance.daemon.models import OWN, load_models
 from appliance.daemon.remembering import Finding, histories
 from appliance.daemon.safe_mode import judge
 from appliance.errors import ApplianceError, ConfigError
@@ -53,7 +53,7 @@ def examine(load: Callable[[], Loaded], ask: Callable[[Loaded], Any]) -> Iterato
         yield from histories(folder)
     if running is None:
         yield _broker(loaded)
-    _, missing = load_models(specs)
+    _, missing = load_models(specs, folder / OWN)
     wanted = sorted({model for spec in specs for model in spec.models.values()})
     if not missing:
         yield Finding("models", "ok", f"{', '.join(wanted)}: verified" if wanted else "none is used")

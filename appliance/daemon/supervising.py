@@ -23,7 +23,7 @@ from appliance.core.clock import Instant
 from appliance.core.home import Classifier
 from appliance.core.profile import Appliance
 from appliance.daemon import last_good
-from appliance.daemon.models import load_models
+from appliance.daemon.models import OWN, load_models
 from appliance.daemon.safe_mode import WITHIN_NS, SafeMode, judge
 from appliance.errors import ApplianceError, ConfigError
 
@@ -96,7 +96,7 @@ class Supervision:
     def models(self, specs: Iterable[Appliance]) -> tuple[Mapping[str, Classifier], Mapping[str, str]]:
         """Return the models that `specs` name, and why some are missing: in safe mode all are."""
         if self.safe is None:
-            return load_models(specs)
+            return load_models(specs, self._folder / OWN)
         return {}, {model: "safe mode" for spec in specs for model in spec.models.values()}
 
     def took(self, loaded: Loaded) -> None:

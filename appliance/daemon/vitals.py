@@ -11,6 +11,7 @@ from appliance import __version__
 from appliance.adapters.http.port import HealthView, MetricView, PartView
 from appliance.adapters.store import Store
 from appliance.daemon.control import Control
+from appliance.daemon.shadowing import Shadowed
 
 STALE_S = 30.0
 """Without a full turn for so long, control does not go round."""
@@ -108,7 +109,20 @@ class Vitals:
                 f"appliance_{name}", "counter" if kind == "counter" else "gauge", what, (({}, float(value)),)
             )
 
+        watched = [
+            (name, model)
+            for name, model in sorted(control.controller.home.classifiers.items())
+            if isinstance(model, Shadowed)
+        ]
         return [
+            MetricView(
+                "appliance_model_watched_total", "counter", "Rows that the watched version of a model was asked, too.",
+                tuple(({"model": name}, float(model.rows)) for name, model in watched),
+            ),
+            MetricView(
+                "appliance_model_differed_total", "counter", "Of these, rows that it called otherwise.",
+                tuple(({"model": name}, float(model.differed)) for name, model in watched),
+            ),
             one("messages_total", "counter", "Messages heard.", control.intake.messages),
             one("turns_total", "counter", "Turns of the control loop.", control.turns),
             one("decisions_total", "counter", "Decisions that differed from the one before.", counts["decisions"]),

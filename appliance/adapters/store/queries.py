@@ -1,5 +1,6 @@
 """Owns what can be asked of the decisions. Never in here: writing, the memory ring, or the readings."""
 
+import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any

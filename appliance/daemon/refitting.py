@@ -1,0 +1,118 @@
+"""Owns a refit of a model to this home, from its store to a watched version: a process of its own, beside the daemon.
+
+Never in here: the numbers of a refit (refit), or who decides (the shelf's standing, which a person changes).
+"""
+
+import resource
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from appliance.adapters.classifier import OnnxClassifier
+from appliance.adapters.store import Queries
+from appliance.adapters.store.recall import Recall
+from appliance.bundle import Shelf
+from appliance.core.clock import Instant
+from appliance.core.events import ReadingArrived
+from appliance.core.home import Home
+from appliance.core.profile import Appliance
+from appliance.errors import ConfigError
+from appliance.refit import Material, Outcome, gather, refit, told
+from appliance.replay import UNBROKEN, Moment
+
+ASKED = 200
+"""So many single inferences are timed."""
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What a refit came to: the gate's `outcome`, the `number` of the new version (None: nothing moved), and what it cost.
+
+    Seconds by the wall clock: `gathered_s` for the rows, `refit_s` for the refit itself, `inference_s` for one inference; `busy_s` the
+    refit's processor time; `grown_mb` what the process grew by meanwhile.
+    """
+
+    outcome: Outcome
+    number: int | None
+    rows: int
+    contradicted: int
+    gathered_s: float
+    refit_s: float
+    busy_s: float
+    grown_mb: float
+    inference_s: float
+
+
+def refit_here(
+    folder: Path, shelf: Shelf, home: Home, spec: Appliance, channel: str, since_ns: int, at: str
+) -> Report:
+    """Refit the model of `channel` of `spec` to the labels and readings in `folder` since `since_ns` (Unix time); keep what holds.
+
+    Raises:
+        ConfigError: nothing was told yet.
+        StoreError: the history can't be read.
+        ModelError: the shipped model can't be used.
+    """
+    base = shelf.bundle(0)
+    current = shelf.bundle(shelf.standing().current).card
+    classifier = OnnxClassifier(base)
+    labels = Queries(folder).labels(spec.id, channel)
+    if not labels:
+        raise ConfigError(
+            f"nothing was told of {channel} of {spec.id} yet",
+            hint=f'tell it: appliance learn label {spec.id} {channel} {base.card.labels[-1]} --from "9:00" --to "11:00"',
+        )
+    began = time.perf_counter()
+    found = gather(spec, base.card.features, _readings(folder, since_ns), home.zone)
+    numbers, contradicted = told(found, labels, base.card.labels)
+    known = np.isfinite(found.rows).all(axis=1)
+    use = known & (numbers >= 0)
+    said: NDArray[np.float64] = (
+        classifier.before_head(found.rows[use]).astype(np.float64)
+        if use.any()
+        else np.empty((0, len(base.card.labels)))
+    )
+    material = Material(
+        found.rows[use],
+        said,
+        numbers[use],
+        found.days[use],
+        found.rows[known],
+        found.days[known],
+        contradicted,
+    )
+    gathered_s = time.perf_counter() - began
+    inference_s = _inference_s(classifier)
+    before, began, busy = _peak_mb(), time.perf_counter(), time.process_time()
+    outcome = refit(base, current, material, at=at, alpha=spec.alpha(channel))
+    refit_s, busy_s, grown = time.perf_counter() - began, time.process_time() - busy, _peak_mb() - before
+    number = None if outcome.card is None else shelf.put(base, outcome.card)
+    return Report(
+        outcome, number, len(material.labels), contradicted, gathered_s, refit_s, busy_s, grown, inference_s
+    )
+
+
+def _readings(folder: Path, since_ns: int) -> Iterator[tuple[Instant, ReadingArrived] | None]:
+    for happened in Recall(folder, since_ns, 1 << 62, as_it_was=True).history():
+        if isinstance(happened, Moment):
+            for event in happened.events:
+                if isinstance(event, ReadingArrived):
+                    yield happened.at, event
+        elif happened.why not in UNBROKEN:
+            yield None
+
+
+def _inference_s(classifier: OnnxClassifier) -> float:
+    row = np.zeros((1, len(classifier.spec.features)), np.float32)
+    classifier.predict(row)
+    began = time.perf_counter()
+    for _ in range(ASKED):
+        classifier.predict(row)
+    return (time.perf_counter() - began) / ASKED
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -1,0 +1,112 @@
+"""Owns the gate: what must hold before a refit changes anything. Few, contradictory or hostile labels stop here.
+
+Never in here: making what is judged.
+"""
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from appliance.bundle import Bundle, Card, Head
+from appliance.core.trust import needed
+from appliance.refit.material import Material
+
+LEAST_DAYS = 3
+"""So many labelled days are needed, and each label on two of them at least: one day says nothing of the next."""
+CONTRADICTED = 0.05
+"""Where more than this share of the labelled rows was told both ways, somebody does not mean it."""
+FOLLOWED = 0.70
+"""Held-out days on which each label's rows are not called right so often, on average over the labels, are no truth that a head can learn."""
+STEEPEST, FARTHEST = (0.25, 4.0), 2.5
+"""Bounds of a head's scale, and of its shift between two labels in logits: whoever needs more needs another model."""
+SURE_GOLDEN = 0.90
+"""Golden rows without a truth: where the shipped model gave its label this probability, it must go on calling it."""
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One bar of the gate: what was asked, what was found, and whether it holds."""
+
+    asked: str
+    found: str
+    holds: bool
+
+
+def enough(card: Card, home: Material, alpha: float) -> list[Check]:
+    """Enough days, enough rows of each label on more than one day, and nobody who says both."""
+    days = len(np.unique(home.days))
+    checks = [Check(f"labels of {LEAST_DAYS} days", f"{days}", days >= LEAST_DAYS)]
+    for number, label in enumerate(card.labels):
+        own = home.labels == number
+        on = len(np.unique(home.days[own]))
+        checks.append(
+            Check(
+                f"“{label}” in {needed(alpha)} rows of 2 days",
+                f"{int(own.sum())} of {on}",
+                bool(own.sum() >= needed(alpha) and on >= 2),
+            )
+        )
+    told = len(home.labels) + home.contradicted
+    share = home.contradicted / told if told else 0.0
+    checks.append(Check(f"told both ways at most {CONTRADICTED:.0%}", f"{share:.1%}", share <= CONTRADICTED))
+    return checks
+
+
+def better_loss(
+    now: NDArray[np.float64], then: NDArray[np.float64], labels: NDArray[np.int64], days: NDArray[np.int64]
+) -> Check:
+    """A day is one look: the mean gain over days must be above its own standard error."""
+    rows = np.arange(len(labels))
+    gain = np.log(np.clip(then[rows, labels], 1e-6, None)) - np.log(np.clip(now[rows, labels], 1e-6, None))
+    by_day = np.array([gain[days == day].mean() for day in np.unique(days)])
+    error = float(by_day.std(ddof=1) / len(by_day) ** 0.5)
+    return Check(
+        "log loss falls on held-out days, by more than its standard error",
+        f"by {by_day.mean():+.4f} ± {error:.4f} over {len(by_day)} days",
+        bool(by_day.mean() > error),
+    )
+
+
+def as_right(now: NDArray[np.float64], then: NDArray[np.float64], labels: NDArray[np.int64]) -> Check:
+    """A truth can be followed: what cannot is noise, or meant to harm."""
+    before, after = _balanced(now, labels), _balanced(then, labels)
+    return Check(
+        f"each label called right on held-out days as often as before, and in {FOLLOWED:.0%} at least (mean over labels)",
+        f"{before:.4f} before, {after:.4f} after",
+        after >= max(before, FOLLOWED),
+    )
+
+
+def within(head: Head) -> Check:
+    """A head bends a model; one that turns it round is another model."""
+    low, high = STEEPEST
+    shift = max(head.bias) - min(head.bias)
+    return Check(
+        f"scale {low:g} to {high:g}, shift {FARTHEST:g} at most",
+        f"scale {head.scale:g}, shift {shift:.2f}",
+        low <= head.scale <= high and shift <= FARTHEST,
+    )
+
+
+def golden(shipped: Bundle, head: Head) -> Check:
+    """No worse where it came from: by the golden rows' truths where the bundle has them, else by the shipped model's own sure calls."""
+    before = shipped.golden_probabilities.astype(np.float64)
+    after = head.apply(before)
+    if shipped.golden_labels is not None:
+        old, new = (float((p.argmax(axis=1) == shipped.golden_labels).mean()) for p in (before, after))
+        return Check(
+            "golden rows called right as often as by the shipped model",
+            f"{old:.4f}, now {new:.4f}",
+            new >= old,
+        )
+    sure = before.max(axis=1) >= SURE_GOLDEN
+    kept = int((before.argmax(axis=1) == after.argmax(axis=1))[sure].sum())
+    return Check(
+        f"golden rows that the shipped model is sure of ({SURE_GOLDEN:g}) keep their label",
+        f"{kept} of {int(sure.sum())}",
+        kept == int(sure.sum()),
+    )
+
+
+def _balanced(said: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    right = said.argmax(axis=1) == labels
+    return round(float(np.mean([right[labels == label].mean() for label in np.unique(labels)])), 6)
