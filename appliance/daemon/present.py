@@ -81,6 +81,7 @@ class Present:
             alarms=self.alarms(spec.id),
             needs_person=tuple(spec.ladder.actions[index] for index in sorted(spec.needs_person)),
             ends=tuple(spec.ends.named),
+            learned={channel: spec.words[channel] for channel in spec.models},
         )
 
 

@@ -17,7 +17,7 @@ CONTRADICTED = 0.05
 """Where more than this share of the labelled rows was told both ways, somebody does not mean it."""
 FOLLOWED = 0.70
 """Held-out days on which each label's rows are not called right so often, on average over the labels, are no truth that a head can learn."""
-STEEPEST, FARTHEST = (0.25, 4.0), 2.5
+STEEPEST, FARTHEST = (0.25, 4.0), 4.0
 """Bounds of a head's scale, and of its shift between two labels in logits: whoever needs more needs another model."""
 SURE_GOLDEN = 0.90
 """Golden rows without a truth: where the shipped model gave its label this probability, it must go on calling it."""
@@ -67,12 +67,15 @@ def better_loss(
 
 
 def as_right(now: NDArray[np.float64], then: NDArray[np.float64], labels: NDArray[np.int64]) -> Check:
-    """A truth can be followed: what cannot is noise, or meant to harm."""
-    before, after = _balanced(now, labels), _balanced(then, labels)
+    """Right as often, and for a rare label too; and a truth can be followed: what cannot is noise, or meant to harm."""
+    before, after = now.argmax(axis=1), then.argmax(axis=1)
+    accuracy = [float((called == labels).mean()) for called in (before, after)]
+    f1 = [macro_f1(called, labels, now.shape[1]) for called in (before, after)]
+    followed = _balanced(after, labels)
     return Check(
-        f"each label called right on held-out days as often as before, and in {FOLLOWED:.0%} at least (mean over labels)",
-        f"{before:.4f} before, {after:.4f} after",
-        after >= max(before, FOLLOWED),
+        f"accuracy and macro F1 on held-out days no less than before, and each label called right in {FOLLOWED:.0%} (mean over labels)",
+        f"accuracy {accuracy[0]:.4f}, now {accuracy[1]:.4f}; macro F1 {f1[0]:.4f}, now {f1[1]:.4f}; labels {followed:.4f}",
+        accuracy[1] >= accuracy[0] and f1[1] >= f1[0] and followed >= FOLLOWED,
     )
 
 
@@ -107,6 +110,17 @@ def golden(shipped: Bundle, head: Head) -> Check:
     )
 
 
-def _balanced(said: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    right = said.argmax(axis=1) == labels
-    return round(float(np.mean([right[labels == label].mean() for label in np.unique(labels)])), 6)
+def macro_f1(called: NDArray[np.int64], labels: NDArray[np.int64], size: int) -> float:
+    """Return the mean over `size` labels of F1; one that neither occurs nor is called is left out."""
+    found = []
+    for label in range(size):
+        hit = int(((called == label) & (labels == label)).sum())
+        wrong = int((called != labels)[(called == label) | (labels == label)].sum())
+        if hit + wrong:
+            found.append(2 * hit / (2 * hit + wrong))
+    return float(np.mean(found))
+
+
+def _balanced(called: NDArray[np.int64], labels: NDArray[np.int64]) -> float:
+    right = called == labels
+    return float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))

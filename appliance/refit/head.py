@@ -15,13 +15,13 @@ LOOKS_A_DAY = 24.0
 def fit_head(probabilities: NDArray[np.float64], labels: NDArray[np.int64], days: NDArray[np.int64]) -> Head:
     """Return the head that makes `labels` (N,) likeliest given `probabilities` (N, L), drawn towards changing nothing.
 
-    Newton's method on the log loss; each day weighs as `LOOKS_A_DAY` rows at most; the scale has a normal prior around 1 (deviation 0.5), each shift
-    one around 0 (deviation 1): a head of few labels moves little.
+    Newton's method on the log loss; each day weighs as `LOOKS_A_DAY` rows at most, and each label as much as any other: people label when it
+    suits them, so how often they say a word is not how often it is true. The scale has a normal prior around 1 (deviation 0.5), each
+    shift one around 0 (deviation 1): a head of few labels moves little.
     """
     logits = np.log(np.clip(probabilities, 1e-6, None))
     size, count = logits.shape[1], len(labels)
-    _, place, many = np.unique(days, return_inverse=True, return_counts=True)
-    weights = np.minimum(1.0, LOOKS_A_DAY / many)[place]
+    weights = row_weights(labels, days)
     truths = np.eye(size)[labels]
     centre, precision = np.zeros(size), np.ones(size)
     centre[0], precision[0] = 1.0, 4.0
@@ -42,6 +42,18 @@ def fit_head(probabilities: NDArray[np.float64], labels: NDArray[np.int64], days
         if np.abs(step).max() < 1e-8:
             break
     return Head(round(float(found[0]), 6), (0.0, *(round(float(one), 6) for one in found[1:])))
+
+
+def row_weights(labels: NDArray[np.int64], days: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return what each row (N,) weighs: each day as `LOOKS_A_DAY` rows at most, all labels that occur alike."""
+    _, place, many = np.unique(days, return_inverse=True, return_counts=True)
+    weights: NDArray[np.float64] = np.minimum(1.0, LOOKS_A_DAY / many)[place]
+    whole = weights.sum()
+    found = np.unique(labels)
+    for label in found:
+        own = labels == label
+        weights[own] *= whole / len(found) / weights[own].sum()
+    return weights
 
 
 def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from appliance.bundle import Bundle, Card, Refitted, Score
 from appliance.core.trust import ALPHA, ALPHAS, Region, Sets, needed
 from appliance.core.trust.fitting import conformal_thresholds, novelty_region
 from appliance.errors import LearnError
-from appliance.refit.gate import LEAST_DAYS, Check, as_right, better_loss, enough, golden, within
+from appliance.refit.gate import LEAST_DAYS, Check, as_right, better_loss, enough, golden, macro_f1, within
 from appliance.refit.head import fit_head
 from appliance.refit.material import Material
 
@@ -87,7 +87,7 @@ def score(
     hit = inside[np.arange(len(labels)), labels]
     return Score(
         accuracy=round(float(right.mean()), 4),
-        macro_f1=round(_macro_f1(probabilities.argmax(axis=1), labels, probabilities.shape[1]), 4),
+        macro_f1=round(macro_f1(probabilities.argmax(axis=1), labels, probabilities.shape[1]), 4),
         rows=len(labels),
         known=1.0,
         sure=round(float(sure.mean()), 4),
@@ -129,13 +129,3 @@ def _region(before: Region | None, home: Material) -> tuple[Region | None, Check
     if then >= outside:
         return before, Check(asked, f"{outside:.1%} lie outside, {then:.1%} would: it stays", True)
     return region, Check(asked, f"{outside:.1%} lay outside, {then:.1%} do now", True)
-
-
-def _macro_f1(called: NDArray[np.int64], labels: NDArray[np.int64], size: int) -> float:
-    found = []
-    for label in range(size):
-        hit = int(((called == label) & (labels == label)).sum())
-        wrong = int((called != labels)[(called == label) | (labels == label)].sum())
-        if hit + wrong:
-            found.append(2 * hit / (2 * hit + wrong))
-    return float(np.mean(found))

@@ -246,6 +246,9 @@ class ApplianceModel(AnswerModel):
     ends: tuple[str, ...] = Field(description="Named conditions that an override may wait for")
     decision: DecisionModel | None
     channels: tuple[InputModel, ...] = Field(description="What its rules may look at, now")
+    learned: dict[str, tuple[str, ...]] = Field(
+        description="Channels in which a model speaks, and the words by which it may be corrected"
+    )
 
     @classmethod
     def of(cls, given: ApplianceView) -> "ApplianceModel":
@@ -270,6 +273,7 @@ class ApplianceModel(AnswerModel):
             ends=given.ends,
             decision=None if given.decision is None else DecisionModel.of(given.decision),
             channels=tuple(InputModel.of(value) for value in given.channels),
+            learned=dict(given.learned),
         )
 
 

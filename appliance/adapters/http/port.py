@@ -52,7 +52,8 @@ class ApplianceView(msgspec.Struct, frozen=True):
     `doing` is what it reports, `commanded` what it was last told; None where nothing was heard or said.
     `available` is None where nobody told. `fault` is a sentence, or None. `channels` are what its rules may
     look at, as of now. `advice` waits for a person's answer; `alarms` sound now; `needs_person` are actions that only
-    a person enters; `ends` are named conditions that an override may wait for.
+    a person enters; `ends` are named conditions that an override may wait for; `learned` are the channels of models with their words, by
+    which people may correct them.
     """
 
     id: str
@@ -74,6 +75,7 @@ class ApplianceView(msgspec.Struct, frozen=True):
     alarms: tuple[AlarmView, ...] = ()
     needs_person: tuple[str, ...] = ()
     ends: tuple[str, ...] = ()
+    learned: Mapping[str, tuple[str, ...]] = {}
 
 
 class WhyView(msgspec.Struct, frozen=True):

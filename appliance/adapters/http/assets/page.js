@@ -121,6 +121,7 @@ class Card {
         part("mark", "p", { class: "mark", id: `mark-${view.id}` }, "◆ only a person enters this"),
         this.ends.root,
         part("readings", "ul", { class: "readings", "aria-label": "Readings" }),
+        part("right", "div", { class: "right", "aria-live": "polite", tabindex: -1 }),
         make("details", {}, make("summary", {}, "Who said what"), part("voices", "ul", { class: "voices" }))),
       make("div", { class: "showing" },
         part("ranges", "div", { class: "ranges", role: "group", "aria-label": "How far back the chart shows" }),
@@ -154,6 +155,7 @@ class Card {
       make("button", { type: "button", class: "quiet", onclick: () => told(write("DELETE", `${this.path}/override`)) }, "Hand back")] : []));
     this.asked.update(view);
     people.sound($("alarms"), [...cards.values()].map((known) => known.view), make);
+    this.corrected(view.learned);
     this.mark.hidden = !view.needs_person.length;
     for (const button of this.buttons) {
       const action = button.dataset.action;
@@ -189,6 +191,17 @@ class Card {
       this.answering = false;
       await whole(async () => this.update(await get(this.path))).catch(() => {});
     }
+  }
+
+  // What a model should have said just now: it makes it more careful at once, and is kept for a refit.
+  corrected(learned, noted = "") {
+    people.renew(this.right, JSON.stringify([learned, noted]), () => Object.entries(learned).map(([channel, said]) =>
+      make("p", { class: "row" }, make("span", {}, noted === channel ? `${words.name(channel)}: noted, thank you.` : `${words.name(channel)} now is really:`),
+        ...said.map((label) => make("button", { type: "button", class: "quiet", "data-label": label, "aria-label": `${words.name(channel)} now is really ${label}`,
+          onclick: async () => {
+            const body = { appliance: this.view.id, channel, labels: [{ label }], by: "page" };
+            if (await write("POST", "/v1/labels", body)) this.corrected(learned, channel);
+          } }, label)))));
   }
 
   tick() {
