@@ -33,7 +33,9 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Refitted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a home made its own version, the `number`-th, `at` a time, of the model with the digest `base`: from `rows` labelled rows of `days`."""
+    """How a home made its own version, the `number`-th, `at` a time, of the model with the digest `base`: from `rows` labelled rows of
+    `days` days, the last of which has the proleptic ordinal `last_day`.
+    """
 
     number: int
     base: str
@@ -41,3 +43,4 @@ class Refitted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     days: int
     rows: int
     head: Head
+    last_day: int = 0

@@ -32,7 +32,7 @@ class Report(msgspec.Struct, frozen=True):
     """What a refit came to: the gate's `outcome`, the `number` of the new version (None: nothing moved), and what it cost.
 
     Seconds by the wall clock: `gathered_s` for the rows, `refit_s` for the refit itself, `inference_s` for one inference; `busy_s` the
-    refit's processor time; `grown_mb` what the process grew by meanwhile.
+    refit's processor time; `grown_mb` how far above its size before the rows were gathered the process ever was.
     """
 
     outcome: Outcome
@@ -65,7 +65,7 @@ def refit_here(
             f"nothing was told of {channel} of {spec.id} yet",
             hint=f'tell it: appliance learn label {spec.id} {channel} {base.card.labels[-1]} --from "9:00" --to "11:00"',
         )
-    began = time.perf_counter()
+    before, began = _now_mb(), time.perf_counter()
     found = gather(spec, base.card.features, _readings(folder, since_ns), home.zone)
     numbers, contradicted = told(found, labels, base.card.labels)
     known = np.isfinite(found.rows).all(axis=1)
@@ -86,7 +86,7 @@ def refit_here(
     )
     gathered_s = time.perf_counter() - began
     inference_s = _inference_s(classifier)
-    before, began, busy = _peak_mb(), time.perf_counter(), time.process_time()
+    began, busy = time.perf_counter(), time.process_time()
     outcome = refit(base, current, material, at=at, alpha=spec.alpha(channel))
     refit_s, busy_s, grown = time.perf_counter() - began, time.process_time() - busy, _peak_mb() - before
     number = None if outcome.card is None else shelf.put(base, outcome.card)
@@ -112,6 +112,11 @@ def _inference_s(classifier: OnnxClassifier) -> float:
     for _ in range(ASKED):
         classifier.predict(row)
     return (time.perf_counter() - began) / ASKED
+
+
+def _now_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize() / (1 << 20)
 
 
 def _peak_mb() -> float:

@@ -51,6 +51,16 @@ def enough(card: Card, home: Material, alpha: float) -> list[Check]:
     return checks
 
 
+def since_then(labels: NDArray[np.int64], days: NDArray[np.int64]) -> Check:
+    """`labels` and `days` are those of days on which the version in force had not been made yet."""
+    told, labels_told = len(np.unique(days)), len(np.unique(labels))
+    return Check(
+        f"{LEAST_DAYS} labelled days, and more than one label, since the version in force was made",
+        f"{told} days, {labels_told} labels",
+        told >= LEAST_DAYS and labels_told > 1,
+    )
+
+
 def better_loss(
     now: NDArray[np.float64], then: NDArray[np.float64], labels: NDArray[np.int64], days: NDArray[np.int64]
 ) -> Check:

@@ -12,7 +12,17 @@ from appliance.bundle import Bundle, Card, Refitted, Score
 from appliance.core.trust import ALPHA, ALPHAS, Region, Sets, needed
 from appliance.core.trust.fitting import conformal_thresholds, novelty_region
 from appliance.errors import LearnError
-from appliance.refit.gate import LEAST_DAYS, Check, as_right, better_loss, enough, golden, macro_f1, within
+from appliance.refit.gate import (
+    LEAST_DAYS,
+    Check,
+    as_right,
+    better_loss,
+    enough,
+    golden,
+    macro_f1,
+    since_then,
+    within,
+)
 from appliance.refit.head import fit_head
 from appliance.refit.material import Material
 
@@ -46,13 +56,18 @@ def refit(shipped: Bundle, current: Card, home: Material, *, at: str, alpha: flo
         held = days == day
         then[held] = fit_head(said[~held], labels[~held], days[~held]).apply(said[held])
     head = fit_head(said, labels, days)
+    # Of the days before it was made, the version in force has seen the labels: it is judged by later ones.
+    fresh = days > (-1 if current.refit is None else current.refit.last_day)
+    if not (since := since_then(labels[fresh], days[fresh])).holds:
+        return Outcome(None, (*checks, since))
     sets, own = _sets(shipped.card, then, labels, days, alpha)
     region, region_check = _region(shipped.card.novelty, home)
-    before = score(now, labels, current.trust.sets, current.threshold, alpha)
-    after = score(then, labels, sets, current.threshold, alpha)
+    before = score(now[fresh], labels[fresh], current.trust.sets, current.threshold, alpha)
+    after = score(then[fresh], labels[fresh], sets, current.threshold, alpha)
     checks += [
-        better_loss(now, then, labels, days),
-        as_right(now, then, labels),
+        since,
+        better_loss(now[fresh], then[fresh], labels[fresh], days[fresh]),
+        as_right(now[fresh], then[fresh], labels[fresh]),
         within(head),
         golden(shipped, head),
         region_check,
@@ -62,7 +77,7 @@ def refit(shipped: Bundle, current: Card, home: Material, *, at: str, alpha: flo
         shipped.card,
         sets=sets,
         novelty=region,
-        refit=Refitted(number, shipped.digest, at, len(np.unique(days)), len(labels), head),
+        refit=Refitted(number, shipped.digest, at, len(np.unique(days)), len(labels), head, int(days.max())),
         held_out={**shipped.card.held_out, "held-out days of this home": after},
         calibration=f"{shipped.card.calibration}; refitted to {len(labels)} labelled rows of {len(np.unique(days))} days of this home,"
         f" each held out in its turn: scale {head.scale:g}, thresholds {'of this home' if own else 'the more careful ones of this home and the shipped'}",

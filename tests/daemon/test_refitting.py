@@ -113,7 +113,7 @@ def test_labels_of_a_week_make_a_version_that_is_watched_promoted_and_rolled_bac
     assert f"refit             the 1., 2026-02-10T00:00:00+00:00: {report.rows} rows of {DAYS} days" in shown
     assert "sets              on" in shown
     again = asked(lived)
-    assert again.number is None, "what is in force already is not made anew"
+    assert again.number is None, "nothing was told since it was made"
     assert "the shipped version decides" in command(lived, "rollback", "presence").output
     assert isinstance(command(lived, "rollback", "presence").exception, ApplianceError)
 

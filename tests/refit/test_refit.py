@@ -19,12 +19,17 @@ def bundle() -> Bundle:
     return replace(found, card=replace(found.card, sets=None, novelty=None, refit=None), golden_labels=None)
 
 
-def home(seed=0, days=8, a_day=100, shift=-1.5, lie=None, features=8, **more) -> Material:
+def home(seed=0, days=8, a_day=100, shift=-1.5, lie=None, features=8, first=0, **more) -> Material:
     """Labelled rows of a room in which the model's logits lie `shift` too low; `lie` changes the labels."""
     rng = np.random.default_rng(seed)
-    numbers = np.repeat(np.arange(days), a_day)
+    numbers = np.repeat(np.arange(first, first + days), a_day)
     truth = (rng.random(len(numbers)) < 0.4).astype(np.int64)
-    logit = 3.0 * (2 * truth - 1) + rng.normal(0, 2.0, len(truth)) + rng.normal(0, 0.3, days)[numbers] + shift
+    logit = (
+        3.0 * (2 * truth - 1)
+        + rng.normal(0, 2.0, len(truth))
+        + rng.normal(0, 0.3, days)[numbers - first]
+        + shift
+    )
     somebody = 1 / (1 + np.exp(-logit))
     told = truth if lie is None else lie(truth, rng)
     lived = rng.lognormal(0, 1, (400 * days, features)).astype(np.float32)
@@ -65,21 +70,36 @@ def test_a_room_that_differs_is_learned_and_promised_what_held_out_days_keep(bun
     assert msgspec.json.decode(msgspec.json.encode(card), type=type(card)) == card
 
 
+def both(one: Material, other: Material) -> Material:
+    return Material(*(np.concatenate(pair) for pair in zip(*map(msgspec.structs.astuple, (one, other)), strict=True) if np.ndim(pair[0])))  # fmt: skip
+
+
 def test_a_second_refit_starts_from_the_shipped_model_again(bundle) -> None:
     first = refit(bundle, bundle.card, home(), at=AT).card
     assert first is not None
+    assert first.refit is not None
+    assert first.refit.last_day == 7
     worse = replace(first, refit=replace(first.refit, head=replace(first.refit.head, scale=0.3)))
-    second = refit(bundle, worse, home(), at=AT).card
+    more = both(home(), home(seed=1, first=8))
+    second = refit(bundle, worse, more, at=AT).card
     assert second is not None
     assert second.refit is not None
-    assert first.refit is not None
-    assert (second.refit.number, second.refit.head) == (2, first.refit.head)
+    assert second.refit.number == 2
+    assert second.refit.head == fit_head(more.probabilities, more.labels, more.days)
 
 
-def test_what_is_in_force_already_is_not_made_anew(bundle) -> None:
+def test_what_is_in_force_is_judged_by_days_that_it_has_not_seen(bundle) -> None:
     first = refit(bundle, bundle.card, home(), at=AT).card
     assert first is not None
-    assert "log loss" in refused(refit(bundle, first, home(), at=AT))
+    assert "since the version in force" in refused(refit(bundle, first, home(), at=AT))
+    assert "since the version in force" in refused(
+        refit(bundle, first, both(home(), home(1, 2, first=8)), at=AT)
+    )
+    # The room has changed since: what was learned of it then is worse now than what both weeks say.
+    changed = refit(bundle, first, both(home(), home(1, days=20, shift=1.0, first=8)), at=AT)
+    assert changed.card is not None, changed.checks
+    assert changed.before is not None
+    assert changed.before.rows == 2000
 
 
 @pytest.mark.parametrize(
