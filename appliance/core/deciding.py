@@ -11,11 +11,12 @@ from msgspec.structs import replace
 from appliance.core import overrides
 from appliance.core.arbitration import Authority, Proposal, Verdict, Voice
 from appliance.core.clock import SECOND, Instant
-from appliance.core.commands import FAULT_RETRY_NS, SETTLE_NS, TRIES, Flight
+from appliance.core.commands import FAULT_RETRY_NS, LONGEST_ASK_NS, SETTLE_NS, TRIES, Flight
 from appliance.core.conditions import Node
 from appliance.core.conditions.nodes import DayIs
 from appliance.core.events import (
     Advice,
+    AskState,
     Decision,
     Effect,
     Memory,
@@ -63,6 +64,7 @@ def settle(
     `remembered` is the memory that is journalled already: from before what a person or the device just said. `others` are
     the appliances that it watches.
     """
+    state = _asked(spec, state, now, effects)
     state, around = _overridden(spec, state, snapshot(spec, state, now, zone, others))
     conclusion = conclude((*spec.rules, *spec.instead) if spec.instead else spec.rules, around)
     weighed = weigh(spec, around, conclusion)
@@ -357,6 +359,22 @@ def _command(
     return replace(state, memory=memory, flight=flight, leased_ns=leased_ns, resend=False), True
 
 
+def _asked(spec: Appliance, state: ApplianceState, now: Instant, effects: list[Effect]) -> ApplianceState:
+    """Ask a device again that has not said what it is doing: its bridge may have come back later than we did."""
+    ask_ns = _asks_ns(spec, state)
+    if ask_ns is None or ask_ns > now.boottime_ns:
+        return state
+    effects.append(AskState(spec.actuator.device, spec.actuator.asks))
+    return replace(state, asks=state.asks + 1, asked_ns=now.boottime_ns)
+
+
+def _asks_ns(spec: Appliance, state: ApplianceState) -> int | None:
+    """Return when a device is asked again; None: it answered, can't be asked, or is known to be away."""
+    if not state.asks or state.answered or state.available is False or not spec.actuator.waits:
+        return None
+    return state.asked_ns + min(SETTLE_NS << min(state.asks - 1, 8), LONGEST_ASK_NS)
+
+
 def _abandoned(state: ApplianceState, action: str | None, now: Instant) -> ApplianceState:
     """Return the state without the tries of a command that nobody wants any more: what is wanted next is tried anew."""
     flight = state.flight
@@ -402,6 +420,8 @@ def _wake_ns(spec: Appliance, state: ApplianceState, snapshot: Snapshot, soonest
         wakes += [now_ns + left for one in state.memory.advice if (left := one.until.since(snapshot.now))]
     if state.leased_ns is not None:
         wakes.append(_lease_ends_ns(spec, state))
+    if (ask_ns := _asks_ns(spec, state)) is not None:
+        wakes.append(ask_ns)
     if state.flight is not None:
         wakes += (state.flight.sent_ns + SETTLE_NS, state.flight.sent_ns + FAULT_RETRY_NS)
     for told in state.words.values():

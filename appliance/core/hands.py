@@ -91,7 +91,7 @@ def availability(
     state = replace(state, available=available, quiet_until_ns=quiet)
     if came_back:
         # What it was told before it went may be lost, and a fault of then says nothing of now.
-        state = replace(state, flight=None, answered=False)
+        state = replace(state, flight=None, answered=False, asks=1, asked_ns=now.boottime_ns)
     return state, came_back and spec.actuator.reports
 
 
@@ -103,12 +103,14 @@ def link(
     Nothing that was sent before may still count as on its way. A device that never reports is commanded anew.
     """
     if not connected:
-        return replace(state, answered=False, flight=None), False
+        return replace(state, answered=False, asks=0, flight=None), False
     reports = spec.actuator.reports
     return (
         replace(
             state,
             answered=False,
+            asks=1,
+            asked_ns=now.boottime_ns,
             flight=None,
             leased_ns=None,
             resend=not reports and state.memory.commanded is not None,

@@ -31,8 +31,8 @@ class DeviceState(msgspec.Struct, frozen=True, gc=False):
 class ApplianceState(msgspec.Struct, frozen=True):
     """What is remembered of one appliance: `memory` outlives a restart, the rest is heard again or rebuilt.
 
-    `states` is the fold of its device's reports; `answered` whether any came since the link is up; `quiet_until_ns` until
-    when a change is no hand; `rests_on` is how each input stood at the last decision; `voices` who was heard at the newest look,
+    `states` is the fold of its device's reports; `answered` whether any came since the link is up; `asks` how often it was
+    asked since then for one, the last time at `asked_ns`; `quiet_until_ns` until when a change is no hand; `rests_on` is how each input stood at the last decision; `voices` who was heard at the newest look,
     also where `last` stood; `wake_ns` when to look again.
     """
 
@@ -43,6 +43,8 @@ class ApplianceState(msgspec.Struct, frozen=True):
     states: Mapping[str, Scalar] = {}
     available: bool | None = None
     answered: bool = False
+    asks: int = 0
+    asked_ns: int = 0
     resend: bool = False
     flight: Flight | None = None
     quiet_until_ns: int = 0

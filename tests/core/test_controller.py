@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from appliance.core.clock import SECOND, Instant
-from appliance.core.events import AvailabilityChanged, Keep, LinkChanged, Remember, Tick
+from appliance.core.events import AskState, AvailabilityChanged, Keep, LinkChanged, Remember, Tick
 from appliance.core.explain import sentence
 from tests.core.home import PROFILE, RULE, START, House
 
@@ -453,3 +453,27 @@ def test_two_sensors_of_one_device_are_two_sources() -> None:
     house.report(1, "off")
     house.say(2, "air", pm25=30, pm10=60)
     assert house.last.inputs[0].value == 45
+
+
+def test_a_question_that_was_lost_is_asked_again_and_no_more_once_it_is_answered() -> None:
+    """A bridge that comes back after us hears no question of before; a device that is asked once would stand uncommanded."""
+    house = House(PROFILE + RULE)
+    house.say(1, "air", pm25=50)
+    house.let_pass(300)
+    asked = [round(at) for at, effect in house.effects if isinstance(effect, AskState)]
+    assert asked == [0, 3, 9, 21, 45, 93, 153, 213, 273]
+    assert not house.commands
+    house.report(301, "off")
+    house.let_pass(600)
+    assert sum(isinstance(effect, AskState) for _, effect in house.effects) == len(asked)
+    assert house.commands
+
+
+def test_a_device_that_is_known_to_be_away_is_not_asked_until_it_is_back() -> None:
+    house = House(PROFILE + RULE)
+    house.let_pass(1)
+    house.events(1, AvailabilityChanged("zigbee2mqtt/fan", False, False))
+    house.let_pass(300)
+    house.events(300, AvailabilityChanged("zigbee2mqtt/fan", True, False))
+    house.let_pass(304)
+    assert [round(at) for at, effect in house.effects if isinstance(effect, AskState)] == [0, 300, 303]
