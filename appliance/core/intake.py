@@ -41,7 +41,12 @@ class Intake:
                 events.append(Declared(decoded.declarations))
             if decoded.readings:
                 events.append(
-                    ReadingArrived(decoded.device, decoded.readings, message.retained, decoded.last_seen)
+                    ReadingArrived(
+                        decoded.device,
+                        decoded.readings,
+                        message.retained or message.late,
+                        decoded.last_seen,
+                    )
                 )
             if decoded.states:
                 events.append(StateReported(decoded.device, decoded.states, message.retained))

@@ -208,6 +208,7 @@ async def _live(
             large_topics=(f"{settings.zigbee2mqtt.base}/bridge/devices",),
         )
         views.vitals.too_large = lambda: link.dropped
+        views.vitals.late = lambda: link.late
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)

@@ -32,6 +32,8 @@ class Vitals:
         """What others have to say of the whole."""
         self.page_gone: str | None = None
         """Why nobody serves the page, where control goes on without."""
+        self.late: Callable[[], int] = int
+        """How many messages waited for an unknown time, while somebody stood still."""
 
     @property
     def turning(self) -> bool:
@@ -124,6 +126,7 @@ class Vitals:
                 tuple(({"model": name}, float(model.differed)) for name, model in watched),
             ),
             one("messages_total", "counter", "Messages heard.", control.intake.messages),
+            one("late_total", "counter", "Messages that waited while this program or the broker stood still.", self.late()),
             one("turns_total", "counter", "Turns of the control loop.", control.turns),
             one("decisions_total", "counter", "Decisions that differed from the one before.", counts["decisions"]),
             one("commands_total", "counter", "Commands sent.", counts["commands"]),

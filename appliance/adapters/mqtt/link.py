@@ -11,7 +11,10 @@ import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
+from msgspec.structs import replace
+
 from appliance.adapters.mqtt.dialing import Address
+from appliance.adapters.mqtt.heartbeats import Heartbeats
 from appliance.adapters.mqtt.session import Session
 from appliance.core.clock import Instant
 from appliance.core.payloads.message import Message
@@ -29,6 +32,7 @@ SHORT_S = 5.0
 """Two sessions in a row that end within this are a war over our name, or a broker that throws us out: wait so long."""
 QUIET_S = 60.0
 """A session that lasted so long is worth a new line in the log when it ends as the one before."""
+STOOD_STILL = "something stood still, and what waited can't be told from what is new"
 MAX_REASONS = 16
 """Reasons remembered as said."""
 MAX_PAYLOAD = 64 << 10
@@ -66,6 +70,7 @@ class Link:
         self._deliver_to = deliver
         self._on_change = on_change
         self._large = frozenset(large_topics)
+        self._beats: Heartbeats | None = None
         self._session: Session | None = None
         self.connected = False
         self.sessions = 0
@@ -73,6 +78,8 @@ class Link:
         self.messages = 0
         self._dropped = 0
         self._failures = 0
+        self.late = 0
+        """Messages that waited for an unknown time."""
 
     @property
     def dropped(self) -> int:
@@ -128,9 +135,10 @@ class Link:
             await session.open(self._subscriptions)
             self.connected = True
             self.sessions += 1
+            beats = self._beats = Heartbeats(lambda payload: session.publish(self._heartbeat_topic, payload))
             session.publish(self._status_topic, b"online", qos=1, retain=True)
             self._changed(connected=True, why="connected")
-            await self._beat(session)
+            await self._beat(session, beats)
         except asyncio.CancelledError:
             # We say "offline" ourselves, so that nobody has to wait for the will.
             session.publish(self._status_topic, b"offline", retain=True)
@@ -140,30 +148,48 @@ class Link:
             session.end("ended")
             self._dropped += session.dropped
             self._failures += session.failures
-            self._session = None
+            self._session = self._beats = None
             was, self.connected = self.connected, False
             if was:
                 self._changed(connected=False, why=session.closed.result())
         return session.closed.result()
 
-    async def _beat(self, session: Session) -> None:
+    async def _beat(self, session: Session, beats: Heartbeats) -> None:
         """Send a heartbeat now and then, until the session ends; end it ourselves where nothing comes back."""
         loop = asyncio.get_running_loop()
         last = loop.time() - HEARTBEAT_S
         while not session.closed.done():
             now = loop.time()
+            if not beats.look():
+                session.end(STOOD_STILL)
+                return
             if now - session.heard_s > SILENCE_S:
                 session.end(f"half-open: nothing came for {SILENCE_S:.0f} s")
                 return
             if now - last >= HEARTBEAT_S:
-                session.publish(self._heartbeat_topic, b"1")
+                beats.beat()
                 last = now
             # Pings are answered also where the broker's access list swallows our heartbeat.
             session.keep_alive()
             await asyncio.wait([session.closed], timeout=1.0)
 
     def _deliver(self, messages: list[Message], at: Instant) -> None:
-        kept = [message for message in messages if message.topic != self._heartbeat_topic]
+        beats, session = self._beats, self._session
+        if beats is not None and session is not None and not beats.look():
+            session.end(STOOD_STILL)
+            return
+        kept = []
+        late = beats is not None and beats.late
+        for message in messages:
+            if message.topic == self._heartbeat_topic:
+                if beats is not None:
+                    beats.echo(message.payload)
+                    late = beats.late
+            elif late and not message.retained:
+                self.late += 1
+                kept.append(replace(message, late=True))
+            else:
+                kept.append(message)
         self.messages += len(kept)
         if kept:
             self._deliver_to(kept, at)

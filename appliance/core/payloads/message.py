@@ -16,11 +16,14 @@ Scalar = str | int | float | bool
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
-    """One MQTT message. `retained`: the broker kept it, so its age is unknown."""
+    """One MQTT message. `retained`: the broker kept it, so its age is unknown. `late`: it waited somewhere for longer than is known,
+    and what it measured is of unknown age, too; words and states count all the same, in their order.
+    """
 
     topic: str
     payload: bytes
     retained: bool = False
+    late: bool = False
 
 
 class Declaration(msgspec.Struct, frozen=True):
