@@ -114,17 +114,24 @@ low = { set = { fan_mode = "2" }, seen = { fan_state = "on", fan_mode = "2" } }
 high = { set = { fan_mode = "9" }, seen = { fan_state = "on", fan_mode = "9" } }
 """
 
-HEATER_PLAN = Plan(
-    size=2,
-    per_hour=12,
-    lease=int(LEASE_S) * SECOND,
-    max_age={"temperature": int(MAX_AGE_S) * SECOND},
-    rules=(
-        PlannedRule("blind", ("unknown", "temperature"), None, 0, 0, EQUIPMENT),
-        PlannedRule("overheat", ("gt", "temperature", 30.0), ("lt", "temperature", 25.0), 0, 0, EQUIPMENT),
-        PlannedRule("cold", ("lt", "temperature", 18.0), ("gt", "temperature", 19.5), 1, 1),
-    ),
-)
+
+def heater_plan(max_age_s: float, lease_s: float) -> Plan:
+    """Return the heater's profile in the oracle's own words."""
+    return Plan(
+        size=2,
+        per_hour=12,
+        lease=int(lease_s) * SECOND,
+        max_age={"temperature": int(max_age_s) * SECOND},
+        rules=(
+            PlannedRule("blind", ("unknown", "temperature"), None, 0, 0, EQUIPMENT),
+            PlannedRule(
+                "overheat", ("gt", "temperature", 30.0), ("lt", "temperature", 25.0), 0, 0, EQUIPMENT
+            ),
+            PlannedRule("cold", ("lt", "temperature", 18.0), ("gt", "temperature", 19.5), 1, 1),
+        ),
+    )
+
+
 FAN_PLAN = Plan(
     size=3,
     max_age={"pm2_5": 300 * SECOND},
@@ -144,10 +151,9 @@ class Lab:
         self.slack_s = SLACK_S
         """What may lie between the broker and the daemon; a row that slows the link down says so here."""
         self.config = CONFIG
-        self.profiles = {
-            "heater.toml": HEATER.format(max_age=int(MAX_AGE_S), lease=int(LEASE_S)),
-            "fan.toml": FAN,
-        }
+        self.max_age_s, self.lease_s = MAX_AGE_S, LEASE_S
+        """Of the heater; to be changed before anything is put together."""
+        self.profiles = {"heater.toml": HEATER, "fan.toml": FAN}
         self.laws: list[Law] = []
         self.unsafe: list[str] = []
         """What a row itself found unsafe, in words."""
@@ -191,10 +197,10 @@ class Lab:
         self.laws = [
             Law(
                 self.heater,
-                HEATER_PLAN,
+                heater_plan(self.max_age_s, self.lease_s),
                 ("off", "on"),
                 {self.room.topic: ("temperature", "temperature")},
-                LEASE_S,
+                self.lease_s,
             ),
             Law(self.fan, FAN_PLAN, ("off", "low", "high"), {self.air.topic: ("pm25", "pm2_5")}),
         ]
@@ -207,17 +213,24 @@ class Lab:
         text = self.config.format(port=port) if config is None else config
         handle = Handle(self.folder / f"daemon{len(self.daemons)}", text)
         for name, profile in self.profiles.items():
-            (handle.folder / name).write_text(profile, "utf-8")
+            text = profile
+            if name == "heater.toml":
+                text = profile.format(max_age=int(self.max_age_s), lease=int(self.lease_s))
+            (handle.folder / name).write_text(text, "utf-8")
         self.daemons.append(handle)
         return handle.start() if start else handle
 
     def home(self, daemon: Handle | None = None) -> Handle:
-        """Return a daemon (the given one is started) in control of the home: 15 °C and dusty air, the heater on and the fan at high."""
-        daemon = self.daemon() if daemon is None else daemon.start()
+        """Return a daemon (by default a new one, and one that has not been started is) in control of the home: 15 °C and dusty air, the
+        heater on and the fan at high.
+        """
+        daemon = daemon or self.daemon(start=False)
+        if daemon.process is None:
+            daemon.start()
         self.room.says(15.0)
         self.air.says(50.0)
-        self.until(lambda: self.heater.doing == "on" and self.fan.doing == "high", 20)
-        self.until(lambda: daemon.doing("heater") == "on" and daemon.doing("fan") == "high")
+        self.until(lambda: self.heater.doing == "on" and self.fan.doing == "high", 30)
+        self.until(lambda: daemon.doing("heater") == "on" and daemon.doing("fan") == "high", 30)
         return daemon
 
     # ------------------------------------------------------------ for rows

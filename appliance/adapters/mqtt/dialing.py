@@ -14,7 +14,9 @@ import msgspec
 from appliance.errors import ConfigError
 
 CONNECT_S = 5.0
-"""So long may a broker take to accept, to shake hands, and to say who it lets in; each."""
+"""So long may a broker take to accept, and to shake hands; each."""
+ANSWER_S = 10.0
+"""So long may it take to say who it lets in, and what it lets him hear; each: a bad link takes 2 s each way, and stalls."""
 
 
 class Tls(msgspec.Struct, frozen=True):

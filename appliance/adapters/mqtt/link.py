@@ -73,6 +73,8 @@ class Link:
         self._beats: Heartbeats | None = None
         self._session: Session | None = None
         self.connected = False
+        self._up_s = 0.0
+        self._thrown_out = 0
         self.sessions = 0
         """How often a connection came about."""
         self.messages = 0
@@ -106,7 +108,6 @@ class Link:
         """Be connected, again and again, until cancelled; then say goodbye."""
         loop = asyncio.get_running_loop()
         said: set[str] = set()
-        thrown_out = 0
         while True:
             began, sessions = loop.time(), self.sessions
             try:
@@ -120,8 +121,7 @@ class Link:
             # night, must not fill a log, not even where its reasons take turns.
             log.log(logging.DEBUG if why in said else logging.WARNING, "no broker: %s; trying again", why)
             said.add(why)
-            thrown_out = thrown_out + 1 if was_up and lasted < SHORT_S else 0
-            if thrown_out > 1:
+            if self._thrown_out > 1:
                 await asyncio.sleep(SHORT_S)
             else:
                 # The first try after a loss comes at once, but never in step with the neighbours'.
@@ -134,6 +134,7 @@ class Link:
         try:
             await session.open(self._subscriptions)
             self.connected = True
+            self._up_s = asyncio.get_running_loop().time()
             self.sessions += 1
             beats = self._beats = Heartbeats(lambda payload: session.publish(self._heartbeat_topic, payload))
             session.publish(self._status_topic, b"online", qos=1, retain=True)
@@ -150,9 +151,14 @@ class Link:
             self._failures += session.failures
             self._session = self._beats = None
             was, self.connected = self.connected, False
+            why = session.closed.result()
             if was:
-                self._changed(connected=False, why=session.closed.result())
-        return session.closed.result()
+                short = asyncio.get_running_loop().time() - self._up_s < SHORT_S
+                self._thrown_out = self._thrown_out + 1 if short else 0
+                if self._thrown_out > 1:
+                    why = f"{why} again and again: another program may use our client id {self._address.client_id!r}"
+                self._changed(connected=False, why=why)
+        return why
 
     async def _beat(self, session: Session, beats: Heartbeats) -> None:
         """Send a heartbeat now and then, until the session ends; end it ourselves where nothing comes back."""

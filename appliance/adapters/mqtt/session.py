@@ -16,7 +16,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from appliance.adapters.mqtt import packets
 from appliance.adapters.mqtt.blockwise import BlockwiseSocket
-from appliance.adapters.mqtt.dialing import CONNECT_S, Address, dial
+from appliance.adapters.mqtt.dialing import ANSWER_S, Address, dial
 from appliance.core.clock import Instant
 from appliance.core.payloads.message import Message
 from appliance.errors import BrokerError, ConfigError
@@ -121,13 +121,14 @@ class Session:
         self._loop.add_reader(raw.fileno(), self._readable)
         self._write()
         try:
-            async with asyncio.timeout(CONNECT_S):
+            async with asyncio.timeout(ANSWER_S):
                 refused = await self._first(self._accepted)
-                if refused is not None:
-                    raise BrokerError(
-                        f"{self._where} refuses us: {refused}", hint="check [mqtt] username and password_file"
-                    )
-                self._client.subscribe([(topic, 1) for topic in subscriptions])
+            if refused is not None:
+                raise BrokerError(
+                    f"{self._where} refuses us: {refused}", hint="check [mqtt] username and password_file"
+                )
+            self._client.subscribe([(topic, 1) for topic in subscriptions])
+            async with asyncio.timeout(ANSWER_S):
                 await self._first(self._subscribed)
         except TimeoutError:
             raise BrokerError(

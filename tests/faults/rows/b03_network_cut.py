@@ -1,0 +1,31 @@
+"""B3: the network between daemon and broker is cut, and nobody is told: no end, no reset. Promise: told as degraded within 15 s, the
+load off within its lease, in control again within 5 s of the network's return. By a proxy that goes silent.
+"""
+
+import time
+
+from tests.faults.lab import LEASE_S, Lab
+from tests.faults.proxy import Proxy
+from tests.faults.row import Figure, Row, Size, at_least, at_most
+
+ROW = Row("B3", "the network is cut", "degraded within 15 s; load off within the lease", minutes=5)
+
+
+def run(lab: Lab, size: Size) -> list[Figure]:
+    noticed, off, again = [], [], []
+    with Proxy(lab.broker.port) as proxy:
+        daemon = lab.home(lab.daemon(lab.config.format(port=proxy.port)))
+        for _ in range(size.of(10, 1)):
+            proxy.cut, began = True, time.monotonic()
+            off.append(lab.took(lambda: lab.heater.doing == "off", LEASE_S + 5))
+            lab.took(lambda: daemon.part("broker")["state"] == "down", 25)
+            noticed.append(time.monotonic() - began)
+            proxy.cut, began = False, time.monotonic()
+            lab.took(lambda: lab.heater.doing == "on", 20)
+            again.append(time.monotonic() - began)
+    return [
+        at_most("told as degraded after", max(noticed), "s", 15.0),
+        at_most("load off after", max(off), "s", LEASE_S + 0.5),
+        at_most("in control again after", max(again), "s", 5.0),
+        at_least("connections", proxy.connections, "", 2),
+    ]
