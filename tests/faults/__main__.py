@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from tests.faults.row import Size, discover, play
+from tests.faults.row import JOBS, Size, discover, play_all
 
 
 def main() -> int:
@@ -11,22 +11,27 @@ def main() -> int:
     asked = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     asked.add_argument("rows", nargs="*", metavar="ROW", help="such as B1; without any: all")
     asked.add_argument("--quick", action="store_true", help="the short form of each, as in the tests")
+    asked.add_argument(
+        "--jobs", type=int, default=JOBS, help="so many rows at a time, but for those that load the machine"
+    )
     asked.add_argument("--list", action="store_true", help="name the rows, run none")
     given = asked.parse_args()
     found = discover()
     unknown = [name for name in given.rows if name.upper() not in found]
     if unknown:
         asked.error(f"no such row: {', '.join(unknown)}; there are {', '.join(found)}")
+    chosen = [row.upper() for row in given.rows] or list(found)
+    if given.list:
+        for name in chosen:
+            print(f"{name:<4} {found[name].row.fault}: {found[name].row.promise}")
+        return 0
     short = []
-    for name in [row.upper() for row in given.rows] or list(found):
-        row = found[name].row
-        if given.list:
-            print(f"{name:<4} {row.fault}: {row.promise}")
-            continue
-        outcome = play(found[name], Size(given.quick))
+    coming = play_all([found[name] for name in chosen], Size(given.quick), given.jobs)
+    for name in chosen:
+        outcome = coming[name].result()
         if not outcome.holds:
             short.append(name)
-        verdict = "holds" if outcome.holds else "SHORT"
+        verdict, row = "holds" if outcome.holds else "SHORT", outcome.row
         print(f"{name:<4} {verdict:<6} {outcome.seconds:5.0f} s  {row.fault}. Promised: {row.promise}")
         for figure in outcome.figures:
             print(f"                    {figure}")

@@ -235,6 +235,11 @@ class Lab:
 
     # ------------------------------------------------------------ for rows
 
+    def settled(self, daemon: Handle) -> None:
+        """Await that what devices do from now on counts as done by a hand: not right after the link came up, or a command."""
+        self.took(lambda: daemon.health()["uptime_s"] > 11.0, 15)
+        self.took(lambda: False, 3.5)
+
     @staticmethod
     def until(condition: Callable[[], object], timeout_s: float = 15.0) -> float:
         """Await a condition; return the seconds that it took. Raises TimeoutError."""

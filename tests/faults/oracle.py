@@ -61,7 +61,7 @@ def judge(seen: Sequence[Seen], law: Law, slack_s: float = SLACK_S) -> list[str]
                 known.append(_Known(one.at, frozenset(oracle.held), heard))
                 while len(known) > 1 and known[1].at < one.at - slack_s:
                     known.popleft()
-        if one.topic != f"{BASE}/{law.device.name}/set" or one.retained:
+        if one.topic != f"{BASE}/{law.device.name}/set" or one.retained or one.own:
             continue
         action = law.device.wanted(one.said)
         if action is None:

@@ -5,6 +5,7 @@ import pkgutil
 import re
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TypeVar
@@ -17,12 +18,17 @@ T = TypeVar("T", int, float)
 
 @dataclass(frozen=True)
 class Row:
-    """One fault: its number in the matrix, what happens, and what is promised. `minutes`: about how long the full form takes."""
+    """One fault: its number in the matrix, what happens, and what is promised.
+
+    `minutes`: about how long the full form takes. `alone`: it loads the machine or measures how fast something is, so that
+    nothing else may run beside it.
+    """
 
     id: str
     fault: str
     promise: str
     minutes: float = 1.0
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,28 @@ def discover() -> dict[str, Found]:
 def _order(name: str) -> tuple[str, int]:
     assert re.fullmatch(r"[A-Z]\d+", name), f"{name!r} is no row of the matrix"
     return name[0], int(name[1:])
+
+
+JOBS = 3
+"""Rows mostly wait; so many at a time, where nothing else may be disturbed by it."""
+
+
+def play_all(rows: Iterable[Found], size: Size, jobs: int = JOBS) -> dict[str, Future[Outcome]]:
+    """Return the outcomes to come: those that may run beside others first, several at a time, then each of the rest alone."""
+    beside, alone = [], []
+    for found in rows:
+        (alone if found.row.alone else beside).append(found)
+    pool, last = ThreadPoolExecutor(jobs), ThreadPoolExecutor(1)
+    coming = {found.row.id: pool.submit(play, found, size) for found in beside}
+
+    def afterwards(found: Found) -> Outcome:
+        wait(coming.values())
+        return play(found, size)
+
+    later = {found.row.id: last.submit(afterwards, found) for found in alone}
+    pool.shutdown(wait=False)
+    last.shutdown(wait=False)
+    return {**coming, **later}
 
 
 def play(found: Found, size: Size) -> Outcome:

@@ -2,12 +2,13 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 
 import pytest
 
 from tests.adapters.conftest import MOSQUITTO
-from tests.faults.row import Found, Size, discover, play
+from tests.faults.row import Outcome, Size, discover, play_all
 
 ROWS = discover()
 
@@ -20,9 +21,26 @@ def _a_broker_is_installed() -> None:
         pytest.skip("Mosquitto is not installed")
 
 
-@pytest.mark.parametrize("found", ROWS.values(), ids=lambda found: f"{found.row.id} {found.row.fault}")
-def test_the_row_holds(found: Found, record_property: Callable[[str, object], None]) -> None:
-    outcome = play(found, Size(quick=True))
+@pytest.fixture(scope="module")
+def outcomes(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Outcome]]]:
+    """The rows that are asked for, several at a time: they mostly wait."""
+    asked = {
+        item.callspec.params["name"]
+        for item in request.session.items
+        if item.name.startswith("test_the_row_holds")
+    }
+    coming = play_all([found for name, found in ROWS.items() if name in asked], Size(quick=True))
+    yield coming
+    for future in coming.values():
+        future.cancel()
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", ROWS, ids=lambda name: f"{name} {ROWS[name].row.fault}")
+def test_the_row_holds(
+    name: str, outcomes: dict[str, Future[Outcome]], record_property: Callable[[str, object], None]
+) -> None:
+    outcome = outcomes[name].result()
     for figure in outcome.figures:
         record_property(figure.name, str(figure))
         print(figure)

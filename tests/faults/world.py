@@ -6,6 +6,7 @@ Never in here: the daemon, or judging what it did (oracle).
 import json
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -26,12 +27,13 @@ def now() -> float:
 
 @dataclass(frozen=True)
 class Seen:
-    """A message that the broker handed on, at `at` seconds of boot time."""
+    """A message that the broker handed on, at `at` seconds of boot time. `own`: the world itself had said it."""
 
     at: float
     topic: str
     payload: bytes
     retained: bool
+    own: bool = False
 
     @property
     def said(self) -> dict[str, Any]:
@@ -48,6 +50,7 @@ class World:
 
     def __init__(self, port: int) -> None:
         self.seen: list[Seen] = []
+        self._own: deque[tuple[str, bytes]] = deque(maxlen=1000)
         self.sensors: list[Sensor] = []
         self.devices: list[Device] = []
         self._later: list[tuple[float, Callable[[], None]]] = []
@@ -87,6 +90,7 @@ class World:
         """Say something now, or never: nothing is queued where the broker is away."""
         if self.client.is_connected():
             payload = said if isinstance(said, bytes) else json.dumps(said).encode()
+            self._own.append((topic, payload))
             self.client.publish(topic, payload, qos=0, retain=retain)
 
     def later(self, seconds: float, call: Callable[[], None]) -> None:
@@ -95,8 +99,9 @@ class World:
             self._later.append((now() + seconds, call))
 
     def commands(self, device: str, since: float = 0.0) -> list[Seen]:
-        """Return the commands to `device` that the broker handed on since then."""
-        return [one for one in list(self.seen) if one.topic == f"{BASE}/{device}/set" and one.at >= since]
+        """Return the commands of others, the daemon, to `device` that the broker handed on since then."""
+        topic = f"{BASE}/{device}/set"
+        return [one for one in list(self.seen) if one.topic == topic and one.at >= since and not one.own]
 
     def topics(self) -> list[str]:
         """Return what is listened to: not all, so that a flood on a topic of its own costs the world nothing."""
@@ -111,8 +116,11 @@ class World:
 
     def _on_message(self, client: Client, userdata: object, message: MQTTMessage) -> None:
         del client, userdata
-        seen = Seen(now(), message.topic, bytes(message.payload), message.retain)
+        own = (message.topic, bytes(message.payload)) in self._own
+        seen = Seen(now(), message.topic, bytes(message.payload), message.retain, own)
         with self._lock:
+            if own:
+                self._own.remove((message.topic, bytes(message.payload)))
             self.seen.append(seen)
             try:
                 for device in self.devices:
