@@ -16,6 +16,7 @@ from appliance.core.intake import Intake
 from appliance.core.payloads.message import Message
 from appliance.daemon.hearing import Hearing
 from appliance.daemon.performing import Performer
+from appliance.daemon.quarantine import Quarantine
 
 LONGEST_NAP_S = 5.0
 """A full control cycle happens at least so often, also in a silent home: the watchdog is fed by nothing else."""
@@ -31,10 +32,12 @@ class Control:
         performer: Performer,
         clock: SystemClock,
         hearing: Hearing,
+        quarantine: Quarantine | None = None,
     ) -> None:
         self.controller = controller
         self.intake = intake
         self.hearing = hearing
+        self.quarantine = quarantine
         self.performer = performer
         self.clock = clock
         self.connected = False
@@ -50,6 +53,15 @@ class Control:
 
     def on_messages(self, messages: Sequence[Message], at: Instant) -> None:
         """Take one wake-up's messages, all stamped `at`."""
+        quarantine = self.quarantine
+        if quarantine is None or not any(message.retained for message in messages):
+            self._take(messages, at)
+            return
+        for batch in quarantine.split(messages):
+            with quarantine.looking_at(batch):
+                self._take(batch, at)
+
+    def _take(self, messages: Sequence[Message], at: Instant) -> None:
         if any(self.hearing.mine(message) for message in messages):
             # Rare: what a person says keeps its place among what devices say.
             events: list[Event] = []

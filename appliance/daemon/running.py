@@ -39,6 +39,7 @@ from appliance.daemon.hearing import Hearing
 from appliance.daemon.past import Past
 from appliance.daemon.people import People
 from appliance.daemon.performing import Performer
+from appliance.daemon.quarantine import Quarantine
 from appliance.daemon.reloading import Reloading
 from appliance.daemon.supervising import Supervision, said
 from appliance.daemon.telling import Telling
@@ -173,7 +174,7 @@ async def _live(
         prefix = settings.mqtt.prefix
         hearing = Hearing(prefix, people)
         controller = Controller(home, state)
-        control = Control(controller, Intake(Decoder(spoken)), performer, clock, hearing)
+        control = Control(controller, Intake(Decoder(spoken)), performer, clock, hearing, Quarantine(folder))
         control.missing_models = missing
         views = Views(control, store, people, Past(folder), observe=observe)
         telling = Telling(

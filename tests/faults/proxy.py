@@ -84,9 +84,13 @@ class Proxy:
         sending = asyncio.create_task(self._send(waiting, writer))
         if first:
             await waiting.put((self._loop.time() + self.delay_s, first))
-        with contextlib.suppress(OSError):
+        try:
             while data := await reader.read(4096):
                 await waiting.put((self._loop.time() + self.delay_s, data))
+        except OSError:  # a reset: what is on its way is lost
+            sending.cancel()
+            writer.transport.abort()
+            return
         await waiting.put((self._loop.time() + self.delay_s, b""))
         await sending
 

@@ -4,8 +4,10 @@ paho reads a message in three calls and writes it in one; over this object those
 MQTT, or waiting.
 """
 
+import contextlib
 import socket
 import ssl
+import struct
 
 BLOCK = 64 << 10
 """Bytes read in one system call, and not again before these are taken; also what bounds the messages of one wake-up."""
@@ -80,8 +82,13 @@ class BlockwiseSocket:
             self._unsent_bytes -= sent
         return True
 
-    def shut(self) -> None:
-        """Close; what waits is lost."""
+    def shut(self, *, orderly: bool = False) -> None:
+        """Close. What waits is lost, also what the operating system holds, unless `orderly`: over a network that comes back, it
+        would go on sending commands of long ago.
+        """
+        if not orderly:
+            with contextlib.suppress(OSError):
+                self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._sock.close()
 
     # ------------------------------------------------------------ for paho

@@ -26,7 +26,7 @@ HEARTBEAT_S = 4.0
 """So often we send ourselves a message through the broker."""
 SILENCE_S = 12.0
 """No packet for so long, with a heartbeat under way, means a half-open link: under 15 s with the check's own second."""
-RETRY_S = (0.5, 2.0)
+RETRY_S = (0.3, 1.5)
 """Between tries, uniformly: never so long that control is lost for 5 s, never in step with the neighbours."""
 SHORT_S = 5.0
 """Two sessions in a row that end within this are a war over our name, or a broker that throws us out: wait so long."""
@@ -114,6 +114,8 @@ class Link:
                 why = await self._one_session()
             except BrokerError as failed:
                 why = failed.message
+                # It is away, which is no war: then it would let us in again at once.
+                self._thrown_out = 0
             was_up, lasted = self.sessions > sessions, loop.time() - began
             if (was_up and lasted > QUIET_S) or len(said) >= MAX_REASONS:
                 said.clear()

@@ -152,12 +152,12 @@ class Session:
         """Let paho send its pings; call it every second or so."""
         self._client.loop_misc()
 
-    def end(self, reason: str) -> None:
-        """Close the connection at once; `closed` tells `reason`."""
+    def end(self, reason: str, *, orderly: bool = False) -> None:
+        """Close the connection at once; `closed` tells `reason`. What is not sent yet is lost, unless `orderly`."""
         if self._socket is not None:
             self._loop.remove_reader(self._socket.fileno())
             self._loop.remove_writer(self._socket.fileno())
-            self._socket.shut()
+            self._socket.shut(orderly=orderly)
             self._socket = None
         if not self.closed.done():
             self.closed.set_result(reason)
@@ -177,7 +177,7 @@ class Session:
                 await asyncio.sleep(0.01)
         except OSError:
             pass
-        self.end("we left")
+        self.end("we left", orderly=True)
 
     # ------------------------------------------------------------ wake-ups
 

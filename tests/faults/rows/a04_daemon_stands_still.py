@@ -33,7 +33,7 @@ def run(lab: Lab, size: Size) -> list[Figure]:
     lab.room.says(15.0)
     again = lab.took(lambda: lab.heater.doing == "on", 20)
     return [
-        at_most("load off after", max(off), "s", LEASE_S + 0.5),
+        at_most("load off after", max(off), "s", LEASE_S + 1),
         exactly("commands to switch on from stale data", stale, "", 0),
-        at_most("in control again, once a sensor speaks", again, "s", 5.0),
+        at_most("in control again, once a sensor speaks", again, "s", size.within(5.0)),
     ]

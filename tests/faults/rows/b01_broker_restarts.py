@@ -31,7 +31,9 @@ def run(lab: Lab, size: Size) -> list[Figure]:
     told = daemon.log().count("no broker")
     return [
         at_least("restarts", restarts, "", restarts),
-        at_most("in control again, p99", took[min(len(took) - 1, int(len(took) * 0.99))], "s", 5.0),
+        at_most(
+            "in control again, p99", took[min(len(took) - 1, int(len(took) * 0.99))], "s", size.within(5.0)
+        ),
         Figure("in control again, median", took[len(took) // 2], "s", "reported", holds=True),
         at_most("lines in the log an outage", told / restarts, "", 4),
     ]

@@ -28,7 +28,7 @@ def run(lab: Lab, size: Size) -> list[Figure]:
         lab.took(lambda wanted=wanted: lab.fan.doing == wanted, 20)
         again.append(time.monotonic() - began)
     return [
-        at_most("told as degraded after", max(noticed), "s", 15.0),
-        at_most("in control again after", max(again), "s", 5.0),
+        at_most("told as degraded after", max(noticed), "s", size.within(15.0)),
+        at_most("in control again after", max(again), "s", size.within(5.0)),
         exactly("the reason names it", "half-open" in why, "", True),
     ]

@@ -24,8 +24,8 @@ def run(lab: Lab, size: Size) -> list[Figure]:
             lab.took(lambda: lab.heater.doing == "on", 20)
             again.append(time.monotonic() - began)
     return [
-        at_most("told as degraded after", max(noticed), "s", 15.0),
-        at_most("load off after", max(off), "s", LEASE_S + 0.5),
-        at_most("in control again after", max(again), "s", 5.0),
+        at_most("told as degraded after", max(noticed), "s", size.within(15.0)),
+        at_most("load off after", max(off), "s", LEASE_S + 1),
+        at_most("in control again after", max(again), "s", size.within(5.0)),
         at_least("connections", proxy.connections, "", 2),
     ]

@@ -33,5 +33,5 @@ def run(lab: Lab, size: Size) -> list[Figure]:
         exactly("hands that were none", int(override is not None), "", 0),
         exactly("connections", sessions, "", 1),
         at_least("stalls", proxy.stalls, "", 5),
-        at_most("from reading to the device", max(took), "s", 2 * DELAY_S + 8),
+        at_most("from reading to the device", max(took), "s", size.within(2 * DELAY_S + 8)),
     ]

@@ -25,6 +25,6 @@ def run(lab: Lab, size: Size) -> list[Figure]:
         for topic in ("appliance/status", "appliance/fan/decision"):
             missing += not lab.broker.retained(topic)
     return [
-        at_most("in control again after", max(took), "s", 5.0),
+        at_most("in control again after", max(took), "s", size.within(5.0)),
         exactly("retained messages of ours that were missing", missing, "", 0),
     ]

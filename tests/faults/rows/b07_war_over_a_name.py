@@ -45,6 +45,6 @@ def run(lab: Lab, size: Size) -> list[Figure]:
         at_least("shortest pause, once it is plain", pauses[0] if pauses else float("inf"), "s", 4.9),
         at_most("lines in the log about it", said, "", 1),
         at_least("lines in the log about it", said, "", 1),
-        at_most("told in health after", told, "s", 10),
-        at_most("in control after its end", again, "s", 6.0),
+        at_most("told in health after", told, "s", size.within(10)),
+        at_most("in control after its end", again, "s", size.within(6.0)),
     ]

@@ -35,5 +35,5 @@ def run(lab: Lab, size: Size) -> list[Figure]:
         at_least("messages heard", heard, "", 0.9 * sent),
         at_most("memory grew by", once, "MiB", 15),
         at_most("and by as many topics again", twice - once, "MiB", 5),
-        at_most("in control after", lab.took(lambda: lab.fan.doing == goal, 20), "s", 5),
+        at_most("in control after", lab.took(lambda: lab.fan.doing == goal, 20), "s", size.within(5)),
     ]

@@ -35,5 +35,5 @@ def run(lab: Lab, size: Size) -> list[Figure]:
             "payloads counted as too large", daemon.metric("dropped_total", reason="too_large"), "", times
         ),
         Figure("counted after", counted, "s", "reported", holds=True),
-        at_most("in control after", again, "s", 10),
+        at_most("in control after", again, "s", size.within(10)),
     ]

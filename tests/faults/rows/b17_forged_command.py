@@ -31,7 +31,7 @@ def run(lab: Lab, size: Size) -> list[Figure]:
     ours = [lab.heater.wanted(one.said) for one in lab.world.commands("heater")[forged:]]
     wrong += ours.count("on")
     return [
-        at_most("taken for a hand after", max(took), "s", 10),
-        at_most("taken back where nobody may, after", max(back), "s", 10),
+        at_most("taken for a hand after", max(took), "s", size.within(10)),
+        at_most("taken back where nobody may, after", max(back), "s", size.within(10)),
         exactly("commands of ours to switch it on", wrong, "", 0),
     ]

@@ -21,6 +21,6 @@ def run(lab: Lab, size: Size) -> list[Figure]:
         told.append("blind" in daemon.appliance("heater")["decision"]["source"])
         lab.room.silent = False
     return [
-        at_most("off after", max(off), "s", MAX_AGE_S + 2),
+        at_most("off after", max(off), "s", size.within(MAX_AGE_S + 2)),
         Figure("the reason is told", sum(told), f"of {len(told)}", "every time", all(told)),
     ]

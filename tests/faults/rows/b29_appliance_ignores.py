@@ -25,7 +25,7 @@ def run(lab: Lab, size: Size) -> list[Figure]:
         tries.append(len(lab.world.commands("heater", at)))
     notices = daemon.log().count("was told on 3 times")
     return [
-        at_most("fault known after", max(known), "s", 10),
+        at_most("fault known after", max(known), "s", size.within(10)),
         exactly("tries", max(tries), "", 3),
         exactly("told", notices, "times", len(known)),
     ]

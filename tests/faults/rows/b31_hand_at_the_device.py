@@ -26,7 +26,7 @@ def run(lab: Lab, size: Size) -> list[Figure]:
     lab.heater.turn("on")
     safe = lab.took(lambda: lab.heater.doing == "off", 10)
     return [
-        at_most("a hand is known after", max(took), "s", 2),
+        at_most("a hand is known after", max(took), "s", size.within(2)),
         exactly("fought a hand", fought, "times", 0),
-        at_most("too warm, and switched on by hand: off after", safe, "s", 5),
+        at_most("too warm, and switched on by hand: off after", safe, "s", size.within(5)),
     ]
