@@ -6,6 +6,7 @@ import time
 
 from tests.faults.lab import Lab
 from tests.faults.row import Figure, Row, Size, at_most, exactly
+from tests.faults.world import now
 
 ROW = Row("B2", "the broker stands still", "degraded within 15 s; in control again within 5 s", minutes=5)
 
@@ -27,7 +28,21 @@ def run(lab: Lab, size: Size) -> list[Figure]:
         lab.air.says(10.0 if wanted == "off" else 50.0)
         lab.took(lambda wanted=wanted: lab.fan.doing == wanted, 20)
         again.append(time.monotonic() - began)
+    stale = 0
+    for _ in range(size.of(10, 1)):
+        # Not long enough for the connection to end: what the thermometer said meanwhile waits in the broker's sockets.
+        lab.room.says(15.0)
+        lab.until(lambda: lab.heater.doing == "on", 20)
+        lab.took(lambda: False, 4.5)  # a heartbeat is on its way or back
+        lab.broker.freeze()
+        lab.took(lambda: False, 10.0)
+        lab.room.silent, at = True, now()
+        lab.broker.thaw()
+        lab.took(lambda: False, 3.0)
+        stale += sum(lab.heater.wanted(one.said) == "on" for one in lab.world.commands("heater", at))
+        lab.room.silent = False
     return [
+        exactly("commands to switch on from what had waited 10 s", stale, "", 0),
         at_most("told as degraded after", max(noticed), "s", size.within(15.0)),
         at_most("in control again after", max(again), "s", size.within(5.0)),
         exactly("the reason names it", "half-open" in why, "", True),
