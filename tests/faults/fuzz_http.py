@@ -84,7 +84,7 @@ async def _fuzz(daemon: Handle, cases: int, seed: int) -> Outcome:
             for fault in judge(case, answer, daemon.token):
                 outcome.faults.append((fault, case, answer.raw))
             if number % 100 == 0:
-                probe = await say(daemon.port, ask("/v1/appliances"))
+                probe = await say(daemon.port, ask("/v1/appliances"), wait_s=30)
                 outcome.took.append(probe.seconds)
                 if probe.status != 200:
                     outcome.faults.append(("no answer to others meanwhile", case, probe.raw))
