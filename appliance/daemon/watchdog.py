@@ -19,9 +19,9 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 WAKE_S = 1.0
-HUNG_S = 25.0
-"""So long without a full cycle, of which there is one in five seconds, and the process ends: it is dead before 30 s have passed."""
-BUSY_S = 28.0
+HUNG_S = 20.0
+"""So long without a full cycle, of which there is one in five seconds, and the process ends: it is dead well before 30 s have passed, and a start has time left."""
+BUSY_S = 22.0
 """So many seconds of the processor without one: the loop computes, and the thread got no turn to see it."""
 GRACE_S = 5.0
 """A stop that takes longer leaves behind what still runs: a thread that hangs must not hold up the end."""

@@ -8,11 +8,13 @@ import asyncio
 import gc
 import json
 import sys
+from datetime import UTC
 from functools import partial
 from pathlib import Path
 
 from appliance.adapters.mqtt import Address, Link, link
 from appliance.adapters.store import Limits, Store
+from appliance.adapters.store.ring import SIZE
 from appliance.config import appliances, dialects, load_settings
 from appliance.core.clock import SECOND, Instant
 from appliance.core.controller import Controller
@@ -45,17 +47,21 @@ class Time:
         return Instant(f"boot-{self.boot}", int((self.s - self.began + 10) * SECOND), int(at * SECOND))
 
 
-def offline(folder: Path, days: float) -> tuple[float, int]:
-    """Live so long without a broker; return by how many MiB the memory grew after the first hour, and how often it decided."""
+def offline(folder: Path, days: float) -> tuple[float, float, int]:
+    """Live so long without a broker. Return by how many MiB the memory grew until the ring of the newest decisions was full, and after that,
+    and how many effects there were. Less than ten days do not wait for the ring.
+    """
     loaded = load_settings(folder / "config.toml", {})
     spoken = dialects(loaded.settings)
     clock = Time()
     store = Store(folder / "offline", clock, Limits(400, 90, 64))
-    home = Home(appliances(loaded), {}, __import__("zoneinfo").ZoneInfo("UTC"))
+    home = Home(appliances(loaded), {}, UTC)
+    said = 0
     memories = store.start().memories
     performer = Performer(lambda *_: False, spoken, store, home.speakers)
     controller = Controller(home, home.at_start(memories, clock()))
-    begin, hour, decided = 0.0, 0, 0
+    decided, hour, first = 0, 0, 0.0
+    full, began_s = None, 0.0
 
     def turn(*events: object) -> None:
         nonlocal decided
@@ -66,7 +72,7 @@ def offline(folder: Path, days: float) -> tuple[float, int]:
             performer.perform(effect, now)
         decided += len(effects)
 
-    while clock.s < days * DAY:
+    while full is None or clock.s < began_s + days * DAY:
         clock.s = max(clock.s + 1, clock.began - 10 + controller.wake_at() / SECOND)
         if clock.s // (REBOOTS * DAY) >= clock.boot:
             memories = {name: state.memory for name, state in controller.state.appliances.items()}
@@ -76,15 +82,21 @@ def offline(folder: Path, days: float) -> tuple[float, int]:
         if clock.s >= (hour + 1) * HOUR:
             hour = int(clock.s // HOUR)
             turn(LinkChanged(True), LinkChanged(False))  # the broker was there for a moment
-            turn(PersonSpoke("fan", "low" if hour % 2 else "high", "http", 600 * SECOND))
+            # Until the ring is full somebody speaks every few seconds; then once an hour.
+            for _ in range(1 if full is not None else 60):
+                said += 1
+                clock.s += 5
+                turn(PersonSpoke("fan", "low" if said % 2 else "high", "http", 600 * SECOND))
             if hour % 4 == 0:
                 store.checkpoint(partial(checkpoint.pack, home, controller.state), clock())
             store.flush()
             if hour == 1:
-                begin = rss_mib()
-    grown = rss_mib() - begin
+                first = rss_mib()
+            if full is None and (days < 10 or len(store.ring()) >= SIZE):
+                full, began_s = rss_mib(), clock.s
+    grown = rss_mib() - full
     store.close()
-    return grown, decided
+    return full - first, grown, decided
 
 
 async def calling(tries: int) -> float:
@@ -115,6 +127,6 @@ async def calling(tries: int) -> float:
 
 
 if __name__ == "__main__":
-    grown, decided = offline(Path(sys.argv[1]), float(sys.argv[2]))
+    filled, grown, decided = offline(Path(sys.argv[1]), float(sys.argv[2]))
     called = asyncio.run(calling(int(sys.argv[3])))
-    print(json.dumps({"home": grown, "effects": decided, "link": called}))
+    print(json.dumps({"ring": filled, "home": grown, "effects": decided, "link": called}))

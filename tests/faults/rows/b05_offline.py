@@ -25,7 +25,14 @@ def run(lab: Lab, size: Size) -> list[Figure]:
         return [Figure("ended with", ran.stderr[-300:], "", "0", holds=False)]
     found = json.loads(ran.stdout)
     return [
-        at_most(f"memory grown in {days} days offline", found["home"], "MiB", 5.0),
+        Figure(
+            "memory of the newest decisions, until they are 4,096",
+            found["ring"],
+            "MiB",
+            "reported",
+            holds=True,
+        ),
+        at_most(f"memory grown in {days} days offline after that", found["home"], "MiB", 5.0),
         at_most(f"memory grown in {tries} calls to nobody", found["link"], "MiB", 5.0),
         at_least("effects meanwhile", found["effects"], "", days * 24),
     ]

@@ -25,6 +25,7 @@ def run(lab: Lab, size: Size) -> list[Figure]:
         lab.until(lambda: lab.heater.doing == "on" and lab.fan.doing == "high", 30)
         lab.room.says(15.0)
         lab.room.silent = lab.air.silent = True
+        time.sleep(2.0)  # nothing that they said is on its way any more: that would be heard after waking
         clocks.boot((number + 1) * SLEEPS_S)
         woke = time.monotonic()
         lab.took(lambda: lab.heater.doing == "off" and lab.fan.doing == "off", MAX_AGE_S + 10)
