@@ -299,3 +299,20 @@ def test_of_decisions_on_disk_few_stay_in_memory_and_all_can_be_asked_for(
     assert all(one.recorded for one in kept)
     assert store.kept(1) is None
     assert store.queries.decision(1).decision == decision(1)
+
+
+def test_the_last_decision_of_a_quiet_appliance_stays_known_as_recorded_beside_a_busy_one(
+    tmp_path: Path, keeper: Keeper
+) -> None:
+    store = keeper.open(tmp_path)
+    store.record(decision(1, appliance="heater"))
+    for number in range(2, ring.RECORDED + 101):
+        store.record(decision(number))
+    assert keeper.confirm(store) is None
+    store.repeat(1, instant(9))
+    kept = store.kept(1)
+    assert (kept.recorded, kept.count) == (True, 2)
+    assert [one.decision.id for one in store.ring()][:2] == [1, 101]
+    store.record(decision(ring.RECORDED + 101, appliance="heater"))
+    assert keeper.confirm(store) is None
+    assert store.kept(1) is None
