@@ -34,29 +34,42 @@ class Telling:
         self._mode = mode
         self._told: dict[str, bytes] = {}
         self._known: set[str] = set()
+        self._seen: dict[str, tuple[int | None, tuple[Advice, ...]]] = {}
 
     def again(self) -> None:
         """Forget what was told: the broker may have forgotten it too."""
         self._told.clear()
+        self._seen.clear()
 
     def changes(self) -> None:
         """Tell what changed."""
         self._tell(f"{self._prefix}/mode", self._mode())
         for name, state in self._controller.state.appliances.items():
-            kept = None if state.last is None else self._store.kept(state.last.id)
+            last, advice = state.last, state.memory.advice
+            now = (None if last is None else last.id, advice)
+            if self._seen.get(name) == now:
+                continue  # the ordinary case, in a home of many: nothing is spelt for it
+            kept = None if last is None else self._store.kept(last.id)
+            done = last is None
             if kept is not None and kept.recorded:
-                self._tell(f"{self._prefix}/{name}/decision", _decided(kept.decision))
-            advice = opened(state.memory)
-            self._tell(f"{self._prefix}/{name}/advice", _recommended(advice))
+                done = self._tell(f"{self._prefix}/{name}/decision", _decided(kept.decision))
+            done &= self._tell(f"{self._prefix}/{name}/advice", _recommended(opened(state.memory)))
             self._known.add(name)
+            if done:
+                self._seen[name] = now
         for name in sorted(self._known - self._controller.state.appliances.keys()):
             # A new config has it no more: nor shall the broker.
             if all(self._retain(f"{self._prefix}/{name}/{what}", b"") for what in ("decision", "advice")):
                 self._known.discard(name)
+                self._seen.pop(name, None)
 
-    def _tell(self, topic: str, payload: bytes) -> None:
-        if self._told.get(topic) != payload and self._retain(topic, payload):
+    def _tell(self, topic: str, payload: bytes) -> bool:
+        """Return whether the broker knows."""
+        if self._told.get(topic) != payload:
+            if not self._retain(topic, payload):
+                return False
             self._told[topic] = payload
+        return True
 
 
 def _decided(decision: Decision) -> bytes:
