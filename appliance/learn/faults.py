@@ -26,8 +26,8 @@ SIZES: dict[Kind, tuple[float, ...]] = {
 """Spike: one reading off by this share of it. Drift: 1 % a day until the error is this large. Noise: of every reading, this deviation, as a share
 of it. Stuck and missing: minutes. Stuck for 30 minutes, a single spike, and 1 % a day up to 10 % are those of the fault matrix (B20 to B22)."""
 EVERY = 240
-"""Rows from one fault to the next: so long features take to forget most of it."""
-LEAST_ROWS = 30
+"""Rows from one fault to the next, so that features forget most of it; spikes, which pass sooner, come four times as often."""
+LEAST_ROWS = 20
 
 Values = Mapping[str, NDArray[np.float64]]
 Matrix = Callable[[Values], NDArray[np.float32]]
@@ -113,7 +113,8 @@ def broken(
         grown = size - (grown[-1] - grown)
         return values * (1 + grown), grown > 0.8 * size
     lasts = 2 if fault == "spike" else max(1, round(size * 60 / interval_s))
-    for start in range(EVERY // 2, len(values) - lasts, EVERY + lasts):
+    every = EVERY // 4 if fault == "spike" else EVERY + lasts
+    for start in range(every // 2, len(values) - lasts, every):
         if fault == "spike":
             altered[start] *= 1 + size * rng.choice((-1.0, 1.0))
         else:

@@ -70,6 +70,7 @@ class SmallHome:
         self.spoken: list[tuple[str, int | str | None, str]] = []
         self.advice: tuple[Advice, ...] = ()
         self.alarms: tuple[AlarmView, ...] = ()
+        self.learned: dict[str, tuple[str, ...]] = {}
         self.told: list[tuple[str, str, str, int | None, int | None, str]] = []
         self.ends: tuple[str, ...] = ("the air is clean",)
         self.wishes: list[tuple[str, int | None, str | None, bool]] = []
@@ -164,6 +165,7 @@ class SmallHome:
             channels=tuple(self.inputs.values()),
             advice=self.advice,
             alarms=self.alarms,
+            learned=self.learned,
             needs_person=("turbo",),
             ends=self.ends,
         )

@@ -230,3 +230,18 @@ async def test_what_is_asked_fits_a_phone_and_stands_out_from_its_ground(home, s
     )
     # WCAG 2.2, 1.4.3: at least 4.5.
     assert min(ratios)[0] >= 4.5, min(ratios)
+
+
+async def test_a_model_is_corrected_with_a_tap_and_the_page_says_that_it_was_noted(home, server, tab):  # noqa: F811
+    home.learned = {"presence": ("nobody", "somebody")}
+    await tab.goto(f"{server.url}#token={TOKEN}")
+    await tab.get_by_role("button", name="presence now is really somebody", exact=False).click()
+    await expect(tab.locator(".right")).to_contain_text("noted, thank you")
+    assert home.told == [("purifier", "presence", "somebody", None, None, "page")]
+
+
+async def test_a_home_without_models_asks_nothing_of_them(home, server, tab):  # noqa: F811
+    home.hear("pm2_5", 5.0)
+    await tab.goto(f"{server.url}#token={TOKEN}")
+    await expect(tab.locator("#link")).to_have_text("● live")
+    await expect(tab.locator(".right")).to_be_empty()
