@@ -136,6 +136,7 @@ class Vitals:
             one("connected", "gauge", "Whether the broker is there.", control.connected),
             one("store_waiting", "gauge", "Decisions that are not on disk yet.", store.waiting),
             one("store_commits_total", "counter", "Transactions committed.", store.commits),
+            one("decisions_lost_total", "counter", "Decisions that could never be recorded.", store.decisions_lost),
             one("readings_lost_total", "counter", "Readings dropped before they reached the disk.", store.readings_dropped),
             MetricView(
                 "appliance_dropped_total", "counter", "What gave no reading, by reason.",

@@ -32,6 +32,9 @@ def main() -> int:
         if not outcome.holds:
             short.append(name)
         verdict, row = "holds" if outcome.holds else "SHORT", outcome.row
+        if outcome.unavailable is not None:
+            print(f"{name:<4} n/a    {outcome.unavailable}")
+            continue
         print(f"{name:<4} {verdict:<6} {outcome.seconds:5.0f} s  {row.fault}. Promised: {row.promise}")
         for figure in outcome.figures:
             print(f"                    {figure}")

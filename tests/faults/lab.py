@@ -154,6 +154,10 @@ class Lab:
         self.max_age_s, self.lease_s = MAX_AGE_S, LEASE_S
         """Of the heater; to be changed before anything is put together."""
         self.profiles = {"heater.toml": HEATER, "fan.toml": FAN}
+        self.ends = contextlib.ExitStack()
+        """What a row made that must last until its daemons have ended: a mounted disk, say."""
+        self.damaged = False
+        """Whether the row damaged what was recorded, so that the chain can't be whole."""
         self.laws: list[Law] = []
         self.unsafe: list[str] = []
         """What a row itself found unsafe, in words."""
@@ -172,6 +176,7 @@ class Lab:
             self.world.stop()
         if "broker" in self.__dict__:
             self.broker.kill()
+        self.ends.close()
         if kind is None or not issubclass(kind, Exception):
             shutil.rmtree(self.folder, ignore_errors=True)
         else:
@@ -225,8 +230,10 @@ class Lab:
         heater on and the fan at high.
         """
         daemon = daemon or self.daemon(start=False)
-        if daemon.process is None:
-            daemon.start()
+        return self.controlled(daemon.start() if daemon.process is None else daemon)
+
+    def controlled(self, daemon: Handle) -> Handle:
+        """Return `daemon`, once it controls the home as `home` says."""
         self.room.says(15.0)
         self.air.says(50.0)
         self.until(lambda: self.heater.doing == "on" and self.fan.doing == "high", 30)
@@ -291,7 +298,8 @@ class Lab:
             for one in self.daemons:
                 if not one.ended:
                     one.kill()
-            gaps = [_chain(one.state) for one in self.daemons if (one.state / "decisions.sqlite3").exists()]
+            states = [] if self.damaged else [one.state for one in self.daemons]
+            gaps = [_chain(state) for state in states if (state / "decisions.sqlite3").exists()]
             gap = next((gap for gap in gaps if gap is not None), None)
             found.append(
                 (

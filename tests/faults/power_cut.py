@@ -21,7 +21,8 @@ from tests.adapters.store.test_kill import child
 
 DECISIONS = 120
 STYLES = ("none", "prefix", "any", "torn")
-_CALL = re.compile(r'^\d+ +(\w+)\((\d+)<([^>]*)>(?:, (?:"((?:\\x..)*)"\.*, )?([\d, ]*))?\) += (\d+)')
+_CALL = re.compile(r'^\d+ +(\w+)\((\d+)<([^>]*)>(?:, (?:"((?:\\x..)*)"\.*, )?([\d, ]*))?\) += (-?\d+)')
+_UNLINK = re.compile(r'^\d+ +unlink\("((?:\\x..)*)"\) += 0')
 
 
 class Call(NamedTuple):
@@ -29,6 +30,7 @@ class Call(NamedTuple):
     file: str
     data: bytes
     at: int
+    refused: bool = False
 
 
 class Result(NamedTuple):
@@ -40,16 +42,21 @@ class Result(NamedTuple):
     corrupt: int
     unnoticed: int
     false_alarms: int
+    refused: int = 0
 
 
-def record(folder: Path) -> list[Call]:
-    """Run a store on `folder`, and return what it told the kernel, in order; "ack" tells a decision that was acknowledged."""
+def record(folder: Path, refuse: tuple[str, str] | None = None) -> list[Call]:
+    """Run a store on `folder`, and return what it told the kernel, in order; "ack" tells a decision that was acknowledged.
+
+    `refuse`: which calls strace refuses, and how, in its own words. What the store does when it closes is left out where nothing is.
+    """
     log = folder.with_name("strace")
     calls = "pwrite64,write,ftruncate,fsync,fdatasync,unlink"
+    faults = ("-e", f"inject={refuse[0]}:{refuse[1]}") if refuse else ()
     process = child(
         folder,
         DECISIONS,
-        ("strace", "-f", "-qq", "-y", "-xx", "-s", "70000", "-o", str(log), "-e", f"trace={calls}"),
+        ("strace", "-f", "-qq", "-y", "-xx", "-s", "70000", "-o", str(log), "-e", f"trace={calls}", *faults),
     )
     process.stdout.read()
     process.stdout.close()
@@ -62,21 +69,32 @@ def record(folder: Path) -> list[Call]:
             continue
         if " resumed>" in line:
             line = begun.pop(who) + line.split(" resumed>", 1)[1]  # noqa: PLW2901  the two halves of one call
-        if "unlink(" in line:
+        refused = "INJECTED" in line
+        if "unlink(" in line and not refuse:
             break  # it closes
+        gone = _UNLINK.match(line)
         match = _CALL.match(line)
+        if gone is not None:
+            path = _text(gone[1])
+            if Path(path).parent == folder:
+                # As if it became empty: what is written there next is another file's beginning.
+                found.append(Call("ftruncate", Path(path).name, b"", 0))
+            continue
         if match is None:
+            found += [Call("refused", "", b"", 0, refused)] if refused else []
             continue
         name, descriptor, path, data, rest, _ = match.groups()
-        if "\\x" in path:
-            path = bytes.fromhex(path.replace("\\x", "")).decode()
-        given = bytes.fromhex((data or "").replace("\\x", ""))
+        path, given = _text(path), bytes.fromhex((data or "").replace("\\x", ""))
         if name == "write" and descriptor == "1":
             found.append(Call("ack", "", b"", int(given)))
         elif Path(path).parent == folder and not path.endswith(("-shm", "lock")):
             number = int(rest.split(",")[-1]) if rest else 0
-            found.append(Call(name, Path(path).name, given, number))
+            found.append(Call(name, Path(path).name, given, number, refused))
     return found
+
+
+def _text(path: str) -> str:
+    return bytes.fromhex(path.replace("\\x", "")).decode() if "\\x" in path else path
 
 
 def apply(content: bytearray, call: Call) -> None:
@@ -105,14 +123,18 @@ def kept(waiting: list[Call], style: str, chance: random.Random) -> list[Call]:
 def cut(
     base: dict[str, bytes], calls: list[Call], style: str, chance: random.Random, lies: str
 ) -> dict[str, bytes]:
-    """Return the files as they are after the power was cut after `calls`; the disk only says that it syncs the file `lies`."""
+    """Return the files as they are after the power was cut after `calls`; the disk only says that it syncs the file `lies`.
+
+    What waited when a sync was refused never reaches the disk: the kernel holds it for written, and gives it to readers.
+    """
     disk = {name: bytearray(content) for name, content in base.items()}
     waiting: dict[str, list[Call]] = {}
     for call in calls:
         if call.name in ("fsync", "fdatasync"):
             for done in [] if call.file == lies else waiting.pop(call.file, []):
-                apply(disk.setdefault(call.file, bytearray()), done)
-        elif call.name != "ack":
+                if not call.refused:
+                    apply(disk.setdefault(call.file, bytearray()), done)
+        elif call.name not in ("ack", "refused") and not call.refused:
             waiting.setdefault(call.file, []).append(call)
     for name, rest in waiting.items():
         for done in kept(rest, style, chance):
@@ -120,14 +142,17 @@ def cut(
     return {name: bytes(content) for name, content in disk.items()}
 
 
-def run(folder: Path, cuts: int, seed: int, lies: str = "") -> Result:
-    """Cut the power `cuts` times in `folder`, and return what was found. The disk lies about having synced the file `lies`."""
+def run(folder: Path, cuts: int, seed: int, lies: str = "", refuse: tuple[str, str] | None = None) -> Result:
+    """Cut the power `cuts` times in `folder`, and return what was found.
+
+    The disk lies about having synced the file `lies`; calls are refused as `record` says.
+    """
     chance = random.Random(seed)
     state = folder / "state"
     keeper = Keeper()
     keeper.open(state).close()
     base = {path.name: path.read_bytes() for path in state.iterdir() if path.name != "lock"}
-    calls = record(state)
+    calls = record(state, refuse)
     acks = [index for index, call in enumerate(calls) if call.name == "ack"]
     assert len(acks) == DECISIONS, "the recording is not whole"
     told = lost = corrupt = unnoticed = alarms = 0
@@ -152,7 +177,7 @@ def run(folder: Path, cuts: int, seed: int, lies: str = "") -> Result:
         keeper.stores.clear()
         store.close()
         shutil.rmtree(after)
-    return Result(cuts, told, lost, corrupt, unnoticed, alarms)
+    return Result(cuts, told, lost, corrupt, unnoticed, alarms, sum(call.refused for call in calls))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,10 @@ from tests.faults.lab import Lab
 T = TypeVar("T", int, float)
 
 
+class Unavailable(Exception):
+    """This machine can't inject the fault: a tool or a right is missing. The row is left out, and says so."""
+
+
 @dataclass(frozen=True)
 class Row:
     """One fault: its number in the matrix, what happens, and what is promised.
@@ -93,6 +97,8 @@ class Outcome:
     row: Row
     figures: tuple[Figure, ...]
     seconds: float
+    unavailable: str | None = None
+    """Why it could not be run here, or None."""
 
     @property
     def holds(self) -> bool:
@@ -144,6 +150,8 @@ def play(found: Found, size: Size) -> Outcome:
     with Lab() as lab:
         try:
             figures += found.run(lab, size)
+        except Unavailable as why:
+            return Outcome(found.row, (), time.monotonic() - began, str(why))
         except TimeoutError as late:
             figures.append(Figure("row", f"{late} ({lab.where(late)})", "", "comes to its end", holds=False))
         figures += [Figure(*check) for check in lab.checks()]

@@ -17,6 +17,8 @@ from appliance.core.clock import Instant
 
 log = logging.getLogger(__name__)
 
+REPLACED_MOST = 3
+"""So often in a process's life a new file is begun in place of a broken one: a disk that breaks every file must not be fed for ever."""
 RETRY_S = (1.0, 5.0)
 """A broken file is tried again after a time between these: jitter, since what broke it may serve others too."""
 
@@ -25,7 +27,8 @@ class File:
     """One of the two files, with its one writing connection. Children say what to do when it was opened.
 
     `reason` tells what is wrong since `since`; both are None while it is well. `retry_at` is in time.monotonic() seconds.
-    `corrupt`: it failed since the file itself is broken; `replaced`: a new one was begun for that, once in a process's life; the old one is called `aside`.
+    `corrupt`: it failed since the file itself is broken; `replaced`: so often a new one was begun for that; the old one, or the last of
+    them, is called `aside`.
     """
 
     def __init__(
@@ -42,10 +45,10 @@ class File:
         self._synchronous = synchronous
         self._clock = clock
         self._connection: sqlite3.Connection | None = None
-        self._same: tuple[int, int] = (0, 0)
+        self._same: tuple[tuple[int, int], ...] = ()
         self._boots: dict[str, int] = {}
         self.corrupt = False
-        self.replaced = False
+        self.replaced = 0
         self.aside: str | None = None
 
     @property
@@ -60,21 +63,20 @@ class File:
     def use(self) -> sqlite3.Connection:
         """Return the connection, opened where it was not. Raises sqlite3.Error or OSError."""
         if self._connection is not None:
-            found = self.path.stat()
-            if (found.st_dev, found.st_ino) != self._same:
-                # Somebody put another file in its place: what is written into the old one now would go nowhere.
-                raise FileNotFoundError(f"{self.path} is not the file that was opened")
+            if self._here() != self._same:
+                # Somebody put another in its place: what is written into the old one now would go nowhere.
+                raise FileNotFoundError(f"{self.path} or its log is not the file that was opened")
             return self._connection
-        if self.corrupt and not self.replaced:
+        if self.corrupt and self.replaced < REPLACED_MOST:
             aside = schema.set_aside(self.path, self._clock().wall_ns)
             log.error("%s was broken; it lies at %s now, and a new one is begun", self.path.name, aside)
-            self.replaced = True
+            self.replaced += 1
             self.aside = aside.name
+            self.corrupt = False
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         connection = schema.open_for_writing(self.path, self._synchronous)
         try:
-            found = self.path.stat()
-            self._same = (found.st_dev, found.st_ino)
+            self._same = self._here()
             self._boots.clear()
             self.opened(connection)
         except BaseException:
@@ -82,6 +84,11 @@ class File:
             raise
         self._connection = connection
         return connection
+
+    def _here(self) -> tuple[tuple[int, int], ...]:
+        """Return which files lie at the path and at its log's. Raises OSError."""
+        found = [path.stat() for path in (self.path, self.path.with_name(f"{self.path.name}-wal"))]
+        return tuple((one.st_dev, one.st_ino) for one in found)
 
     def well(self) -> None:
         """Note that something was written: whatever was wrong with it is over."""

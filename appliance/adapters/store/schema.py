@@ -70,6 +70,9 @@ def set_aside(path: Path, wall_ns: int) -> Path:
     """
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(wall_ns // 1_000_000_000))
     aside = path.with_name(f"{path.name}{BROKEN}{stamp}")
+    number = 2
+    while aside.exists():
+        aside, number = path.with_name(f"{path.name}{BROKEN}{stamp}-{number}"), number + 1
     for old in sorted(aside_of(path), key=lambda one: one.stat().st_mtime_ns)[: -(ASIDE_KEPT - 1)]:
         for end in ("", "-wal", "-shm"):
             old.with_name(old.name + end).unlink(missing_ok=True)

@@ -36,6 +36,9 @@ COUNT_EVERY = 10
 """How often a decision was made again is written every so many batches' time: those rows lie all over their file."""
 THIN_EVERY_S = 3600.0
 MEND_EVERY_S = 3.0
+START_TRIES = 3
+START_TRY_S = 0.1
+"""At the start a disk that fails is asked so often before it is done without: an earlier run's memory and numbers are worth a moment."""
 TOLD_NS = 7 * 86_400 * 1_000_000_000
 """So long after it was noticed a loss is said; then it is known, and only who asks is told."""
 
@@ -181,18 +184,23 @@ class Writer(Queue):
             )
 
     def _opened(self, file: File, ask: Callable[[], Answer]) -> Answer:
-        """Open and ask `file`; where it is corrupt, a new one in its place; where the disk is full, with the ballast's room."""
-        try:
-            file.use()
-            return ask()
-        except Broken as broken:
-            file.fail(broken)
-            if not (file.corrupt or (is_full(broken, file.path.parent) and self._ballast.release())):
-                raise
-        file.use()
-        found = ask()
-        file.well()
-        return found
+        """Open and ask `file`; where it is corrupt, a new one in its place; where the disk is full, with the ballast's room; and
+        where it fails otherwise, once more after a moment.
+        """
+        for left in reversed(range(START_TRIES)):
+            try:
+                file.use()
+                found = ask()
+            except Broken as broken:
+                file.fail(broken)
+                if not left:
+                    raise
+                if not (file.corrupt or (is_full(broken, file.path.parent) and self._ballast.release())):
+                    time.sleep(START_TRY_S)
+            else:
+                file.well()
+                return found
+        raise AssertionError("the last try returns or raises")
 
     # ------------------------------------------------------------ in the thread
 

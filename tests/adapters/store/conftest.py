@@ -1,6 +1,9 @@
 """Decisions and readings to keep, stores on real files, and disks that fail for real."""
 
+import contextlib
+import itertools
 import os
+import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -124,6 +127,16 @@ class Disk:
 
     def free(self) -> None:
         (self.path / "filler").unlink()
+
+    def fill_inodes(self) -> None:
+        """Leave none."""
+        (self.path / "fillers").mkdir(exist_ok=True)
+        with contextlib.suppress(OSError):
+            for number in itertools.count(len(list((self.path / "fillers").iterdir()))):
+                (self.path / "fillers" / str(number)).touch()
+
+    def free_inodes(self) -> None:
+        shutil.rmtree(self.path / "fillers")
 
     def read_only(self, *, on: bool) -> None:
         subprocess.run(

@@ -5,6 +5,7 @@ import sqlite3
 from pathlib import Path
 
 from appliance.adapters.store import Queries, Store, journal, queue, schema
+from appliance.adapters.store.file import REPLACED_MOST
 from appliance.adapters.store.losses import Loss
 from appliance.core.readings import Quality, Reading
 from tests.adapters.conftest import until_sync
@@ -130,6 +131,24 @@ def test_a_file_that_another_took_the_place_of_is_noticed(tmp_path: Path, keeper
     assert ids(store) == [1]
 
 
+def test_a_log_that_is_removed_under_a_running_store_is_noticed_before_the_next_commit(
+    tmp_path: Path, keeper: Keeper
+) -> None:
+    store = keeper.open(tmp_path)
+    store.record(decision(1))
+    assert keeper.confirm(store) is None
+    for end in ("-wal", "-shm"):
+        (tmp_path / (schema.DECISIONS + end)).unlink()
+    store.record(decision(2))
+    assert keeper.confirm(store) is not None, "it would have been written where nobody finds it"
+    until_sync(lambda: store.kept(2).recorded, 20)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for path in tmp_path.glob(f"{schema.DECISIONS}*"):
+        shutil.copy(path, copy)
+    assert ids(keeper.open(copy)) == [2, 1]
+
+
 def test_a_file_that_is_no_database_any_more_is_set_aside_and_said(tmp_path: Path, keeper: Keeper) -> None:
     store = keeper.open(tmp_path)
     store.record(decision(1))
@@ -144,6 +163,31 @@ def test_a_file_that_is_no_database_any_more_is_set_aside_and_said(tmp_path: Pat
     assert aside.read_bytes() == b"rubbish" * 1000
     again.record(decision(2))
     assert keeper.confirm(again) is None
+
+
+def test_a_file_that_breaks_again_is_set_aside_again_but_not_for_ever(tmp_path: Path, keeper: Keeper) -> None:
+    store = keeper.open(tmp_path)
+    for number in range(1, REPLACED_MOST + 1):
+        store.record(decision(10 * number))
+        until_sync(lambda number=number: store.kept(10 * number).recorded)
+        rubbish(tmp_path)
+        store.record(decision(10 * number + 1))
+        until_sync(lambda number=number: store.kept(10 * number + 1).recorded, 20)
+        assert len(list(tmp_path.glob("decisions.sqlite3.broken-*"))) == number
+    rubbish(tmp_path)
+    store.record(decision(500))
+    assert keeper.confirm(store) is not None
+    assert store.health().state == "degraded"
+    assert len(list(tmp_path.glob("decisions.sqlite3.broken-*"))) == REPLACED_MOST
+
+
+def rubbish(folder: Path) -> None:
+    """Put something in the file's place that is no database."""
+    path = folder / schema.DECISIONS
+    for end in ("-wal", "-shm"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
+    (folder / "rubbish").write_bytes(b"rubbish!" * 1000)
+    (folder / "rubbish").replace(path)
 
 
 def test_another_process_that_keeps_the_file_locked_is_waited_for(tmp_path: Path, keeper: Keeper) -> None:

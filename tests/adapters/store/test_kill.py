@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.adapters.store import lock
+from appliance.adapters.store import lock, schema
 from appliance.adapters.store.rows import memory_text
 from appliance.errors import ConfigError
 from tests.adapters.conftest import ROOT
@@ -119,6 +119,29 @@ def test_a_call_that_the_disk_refuses_acknowledges_nothing_and_what_came_back_is
     assert store.queries.verify() is None
     assert store.restored.loss is None
     assert (state / "high-water").read_bytes().count(b"60 ") == 1
+
+
+@pytest.mark.parametrize("times", ["1", "1..2"])
+def test_a_disk_that_fails_for_a_moment_at_the_start_costs_neither_memory_nor_numbers(
+    times: str, tmp_path: Path, keeper: Keeper
+) -> None:
+    strace = shutil.which("strace")
+    if strace is None:
+        pytest.skip("strace is not installed")
+    state = tmp_path / "state"
+    first = keeper.open(state)
+    first.record(decision(1))
+    assert keeper.confirm(first) is None
+    first.close()
+    log = tmp_path / "strace"
+    fault = (strace, "-f", "-qq", "-o", str(log), "-P", str(state / schema.DECISIONS), "-e", "trace=openat")
+    process = child(state, 3, (*fault, "-e", f"inject=openat:error=EIO:when={times}"))
+    said = process.stdout.read()
+    process.stdout.close()
+    process.wait()
+    assert "INJECTED" in log.read_text(), "nothing failed: the test shows nothing"
+    assert [int(line) for line in said.split()] == [2, 3, 4]
+    assert keeper.open(state).queries.verify() is None
 
 
 LOCKER = "import sys\nfrom pathlib import Path\nfrom appliance.adapters.store import lock\nlock(Path(sys.argv[1]))\nprint('held', flush=True)\nsys.stdin.read()"
