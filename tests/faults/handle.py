@@ -35,6 +35,8 @@ class Handle:
         """Whether it is meant to be running now."""
         self.starts = 0
         self._peak = 0.0
+        self._pages = 0
+        """So many pages its log told of before this run."""
 
     @property
     def pid(self) -> int:
@@ -44,8 +46,10 @@ class Handle:
 
     @property
     def port(self) -> int:
-        """Where its page is, as its log says: what it writes down elsewhere may lack, or be of an earlier run, where the disk fails."""
-        return int(re.findall(PAGE, self.log())[-1].rstrip("/").rpartition(":")[2])
+        """Where its page is: as its log says, since what it writes down may be of an earlier run where the disk fails; that comes first, though."""
+        pages = re.findall(PAGE, self.log())[self._pages :]
+        url = pages[-1] if pages else (self.state / "url").read_text().strip()
+        return int(url.rstrip("/").rpartition(":")[2])
 
     @property
     def token(self) -> str:
@@ -54,6 +58,7 @@ class Handle:
 
     def start(self, *options: str, wait: bool = True) -> "Handle":
         """Start it, by default until its page is up."""
+        self._pages = len(re.findall(PAGE, self.log()))
         with contextlib.suppress(OSError):
             (self.state / "url").unlink()
         command = [
@@ -85,9 +90,8 @@ class Handle:
 
     def start_without_disk(self) -> "Handle":
         """Start it where it can write down neither where its page is nor how to be asked; only its log says."""
-        pages = len(re.findall(PAGE, self.log()))
         self.start(wait=False)
-        until_sync(lambda: self.ended or len(re.findall(PAGE, self.log())) > pages, START_S)
+        until_sync(lambda: self.ended or len(re.findall(PAGE, self.log())) > self._pages, START_S)
         assert not self.ended, self.log()[-2000:]
         return self
 

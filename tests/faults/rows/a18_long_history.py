@@ -22,14 +22,14 @@ LIMIT_MB = 16
 def run(lab: Lab, size: Size) -> list[Figure]:
     lab.config = lab.config.replace('folder = "state"', f'folder = "state"\nmax_mb = {LIMIT_MB}')
     daemon = lab.daemon(start=False)
-    preload(daemon.state, (size.of(10, 2) * LIMIT_MB) << 20)
+    preload(daemon.state, (size.of(10, 3) * LIMIT_MB) << 20)
     file = daemon.state / schema.READINGS
     before = file.stat().st_size / (LIMIT_MB << 20)
     lab.controlled(daemon.start())
     took: list[float] = []
     asked: list[float] = []
     ends = time.monotonic() + size.of(400, 60)
-    while time.monotonic() < ends and file.stat().st_size > (LIMIT_MB << 20) * 1.1:
+    while len(took) < 8 or (time.monotonic() < ends and file.stat().st_size > (LIMIT_MB << 20) * 1.1):
         began = time.monotonic()
         took.append(follow(lab, 2.0))
         for path in ("/v1/decisions?limit=50", "/v1/readings?appliance=fan&channel=pm2_5"):
@@ -39,7 +39,7 @@ def run(lab: Lab, size: Size) -> list[Figure]:
     return [
         Figure("at first", before, "times the limit", "told", holds=before > 1.5),
         at_most("at last", after, "times the limit", 1.1),
-        at_most("an answer, p95", percentile(asked, 0.95) * 1e3, "ms", 300),
+        at_most("an answer, p95", percentile(asked, 0.95) * 1e3, "ms", size.of(300, 2000)),
         exactly("decisions that the fan did not follow", missed(took), f"of {len(took)}", 0),
         at_most("followed after", max(took), "s", 2.0),
     ]
