@@ -70,7 +70,7 @@ def _cell(rounds: Rounds, name: str, key: str) -> str:
         for own, floor in zip(rounds[name], base, strict=False)
         if key in own and floor.get(key)
     ]
-    return f"{cell}  {statistics.median(ratios):5.2f}×" if ratios and name != FLOOR else f"{cell}  {1:5.2f}×"
+    return f"{cell}  {statistics.median(ratios):5.2f}×" if ratios else cell
 
 
 def _number(value: float, key: str) -> str:
