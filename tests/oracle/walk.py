@@ -40,6 +40,7 @@ from appliance.core.profile import Binding, read_profile
 from appliance.core.readings import Reading
 from appliance.core.registry import discover
 from appliance.core.restoring import pack, unpack
+from appliance.core.trust import Trust
 from tests.oracle.oracle import HOUR, SECOND, Oracle, Plan, Violation
 from tests.oracle.plans import DEVICE, UNITS, names, profile, random_plan, text
 
@@ -77,6 +78,7 @@ class Stub:
 
     labels = ("nobody", "somebody")
     threshold = 0.8
+    trust = Trust(labels, threshold)
     spec = FeatureSpec((Feature("co2_now", "mean", "co2", 60),))
 
     def __init__(self) -> None:
