@@ -116,7 +116,28 @@ class Vitals:
             for name, model in sorted(control.controller.home.classifiers.items())
             if isinstance(model, Shadowed)
         ]
+        home = control.controller.home
+        told = [
+            (
+                {"appliance": name, "channel": channel, "label": label},
+                float(adapted.heard[place]),
+                float(adapted.missed[place]),
+            )
+            for name, state in sorted(control.controller.state.appliances.items())
+            for channel, adapted in sorted(state.memory.trust.items())
+            if (model := home.classifiers.get(home.appliances[name].models.get(channel, ""))) is not None
+            and len(model.labels) == len(adapted.heard)
+            for place, label in enumerate(model.labels)
+        ]
         return [
+            MetricView(
+                "appliance_labels_total", "counter", "Labels of now that a model heard of, by what was so.",
+                tuple((labels, heard) for labels, heard, _ in told),
+            ),
+            MetricView(
+                "appliance_labels_missed_total", "counter", "Of these, labels that its prediction set did not hold.",
+                tuple((labels, missed) for labels, _, missed in told),
+            ),
             MetricView(
                 "appliance_model_watched_total", "counter", "Rows that the watched version of a model was asked, too.",
                 tuple(({"model": name}, float(model.rows)) for name, model in watched),
