@@ -62,9 +62,11 @@ def lived(tmp_path_factory):
         room.elapse(60.0)
         now = began.plus(minute * 60 * SECOND)
         heard = room.measure()
-        for index, (name, unit) in enumerate(units.items()):
-            reading = Reading("zigbee2mqtt/air", name, heard[name], unit)
-            store.reading(reading, Quality.GOOD, None, retained=False, at=now, follows=index > 0)
+        worth = [
+            (Reading("zigbee2mqtt/air", name, heard[name], unit), Quality.GOOD, None)
+            for name, unit in units.items()
+        ]
+        store.readings(worth, retained=False, resent=False, at=now)
         home_at.append(room.truth.people_home > 0)
         if minute % 10_000 == 9999:
             store.flush()
