@@ -60,7 +60,7 @@ PLAN = Plan(size=4, modes=1, hold=600 * oracle.SECOND, max_age=AGES, rules=(DUST
 def found_out(plan: Plan, *promises: str) -> None:
     """Walk with several seeds until one of these promises is broken; some broken core breaks others before."""
     seen = set()
-    for seed in range(20):
+    for seed in range(60):
         try:
             Walk(seed, plan).run(1500)
         except Failure as failure:
