@@ -13,8 +13,10 @@ log = logging.getLogger(__name__)
 
 STANDSTILL_S = 3.0
 """Who looks at the link every second and did not for so long, stood still: stopped, suspended, or starved."""
-ECHO_S = 8.0
-"""A heartbeat that is not back for so long means that the broker, or the way to it, stood still."""
+ECHO_S = 3.0
+"""A heartbeat that is away for so much longer than usual means that the broker, or the way to it, stood still."""
+USUAL = 0.25
+"""How much of what is usual the newest heartbeat makes up."""
 QUIET_S = 60.0
 """So often a standstill is worth a warning."""
 
@@ -36,6 +38,7 @@ class Heartbeats:
         self._echoed = 0
         self._on_their_way: deque[tuple[int, float]] = deque(maxlen=16)
         self._fresh_from = 0
+        self._usual_s = 0.0
         self._looked_s = clock_s()
         self._said_s = -QUIET_S
 
@@ -60,9 +63,15 @@ class Heartbeats:
         number = int(payload) if payload.isdigit() and len(payload) < 16 else 0
         if not self._echoed < number <= self._sent:
             return
-        self._echoed = number
+        took_s = 0.0
         while self._on_their_way and self._on_their_way[0][0] <= number:
-            self._on_their_way.popleft()
+            took_s = self._clock_s() - self._on_their_way.popleft()[1]
+        if self._echoed and took_s > self._usual_s + ECHO_S:
+            # Its way is free again only now, and others' messages may still come after it: the next one counts.
+            self._fresh_from = self._sent + 1
+        elif not self.late:
+            self._usual_s += (took_s - self._usual_s) * (USUAL if self._echoed else 1.0)
+        self._echoed = number
         if number >= self._fresh_from:
             self._fresh_from = 0
 
@@ -74,7 +83,7 @@ class Heartbeats:
         now = self._clock_s()
         stood, self._looked_s = now - self._looked_s, now
         away = now - self._on_their_way[0][1] if self._on_their_way and self._echoed else 0.0
-        if stood <= STANDSTILL_S and (away <= ECHO_S or self.late):
+        if stood <= STANDSTILL_S and (away <= self._usual_s + ECHO_S or self.late):
             return True
         who, for_s = ("this program", stood) if stood > STANDSTILL_S else ("the broker", away)
         level = logging.WARNING if now - self._said_s > QUIET_S else logging.DEBUG

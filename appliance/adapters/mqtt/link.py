@@ -22,7 +22,7 @@ from appliance.errors import BrokerError, ConfigError
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT_S = 4.0
+HEARTBEAT_S = 2.0
 """So often we send ourselves a message through the broker."""
 SILENCE_S = 12.0
 """No packet for so long, with a heartbeat under way, means a half-open link: under 15 s with the check's own second."""
