@@ -21,7 +21,7 @@ FAULT_RETRY_NS = 600 * SECOND
 RETURN_NS = 10 * SECOND
 """After a link, a bridge or the device came back, reports tell what happened meanwhile; none of them is a hand."""
 LONGEST_ASK_NS = 60 * SECOND
-"""A device that does not say what it is doing is asked again after one second, two, four, and so on, and then so often."""
+"""A device that does not say what it is doing is asked again three times a second apart, then after 2 s, 4 s, 8 s, and then so often."""
 
 LEASE_UNITS = ("seconds", "pulsetime")
 """How devices count the time until they switch themselves off."""

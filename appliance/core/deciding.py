@@ -372,7 +372,7 @@ def _asks_ns(spec: Appliance, state: ApplianceState) -> int | None:
     """Return when a device is asked again; None: it answered, can't be asked, or is known to be away."""
     if not state.asks or state.answered or state.available is False or not spec.actuator.waits:
         return None
-    return state.asked_ns + min(SECOND << min(state.asks - 1, 8), LONGEST_ASK_NS)
+    return state.asked_ns + min(SECOND << min(max(state.asks - 3, 0), 8), LONGEST_ASK_NS)
 
 
 def _abandoned(state: ApplianceState, action: str | None, now: Instant) -> ApplianceState:

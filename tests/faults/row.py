@@ -121,7 +121,7 @@ def _order(name: str) -> tuple[str, int]:
     return name[0], int(name[1:])
 
 
-JOBS = 3
+JOBS = 4
 """Rows mostly wait; so many at a time, where nothing else may be disturbed by it."""
 
 

@@ -29,7 +29,7 @@ SILENCE_S = 12.0
 RETRY_S = (0.3, 1.5)
 """Between tries, uniformly: never so long that control is lost for 5 s, never in step with the neighbours."""
 SHORT_S = 5.0
-"""Two sessions in a row that end within this are a war over our name, or a broker that throws us out: wait so long."""
+"""Two sessions in a row that end within this are a war over our name, or a broker that throws us out: they begin so far apart then."""
 QUIET_S = 60.0
 """A session that lasted so long is worth a new line in the log when it ends as the one before."""
 STOOD_STILL = "something stood still, and what waited can't be told from what is new"
@@ -124,7 +124,7 @@ class Link:
             log.log(logging.DEBUG if why in said else logging.WARNING, "no broker: %s; trying again", why)
             said.add(why)
             if self._thrown_out > 1:
-                await asyncio.sleep(SHORT_S)
+                await asyncio.sleep(max(SHORT_S - lasted, RETRY_S[0]))
             else:
                 # The first try after a loss comes at once, but never in step with the neighbours'.
                 await asyncio.sleep(random.uniform(0.0, 0.2) if was_up else random.uniform(*RETRY_S))  # noqa: S311  jitter
