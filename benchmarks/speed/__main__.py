@@ -90,7 +90,7 @@ def main() -> None:
     if given.writing and not given.quick and any(system.has_api for system in chosen):
         print(f"what is written, for {given.writing} s", file=sys.stderr)
         # Once, since it is counted, not timed.
-        written = measuring.written_mb_a_day(Daemon(channels=("pm2_5",)), given.writing)
+        written = measuring.written_mb_a_day(lambda: Daemon(channels=("pm2_5",)), given.writing)
         rounds[Daemon.name][0]["written_mb_a_day"] = written
 
     count = max(map(len, rounds.values()))
