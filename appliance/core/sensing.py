@@ -5,6 +5,7 @@ Never in here: what a person, a device or a rule wants.
 
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import islice
 from math import nan
 
 from msgspec.structs import replace
@@ -25,6 +26,8 @@ LATEST_S = 60.0
 PACE_S, PACE = 0.5, 0.01
 """A clock that was set goes on like ours, within what delivery and drift make of it (assumed). A replay is faster, but for one that
 takes as long as the original did."""
+MAX_DUE = 64
+"""So many appliances are looked at in one turn for time alone: a few milliseconds."""
 MAX_DEVICES = 1024
 """Of so many devices what they said last is kept; only devices that feed a channel are."""
 
@@ -48,10 +51,13 @@ class Fold:
         return self.senses.get(appliance) or self._state.appliances[appliance].senses
 
     def due(self) -> list[str]:
-        """Return the appliances that a tick concerns: those that wanted to be woken by now, at the latest as new bins open."""
-        return [
-            name for name, state in self._state.appliances.items() if state.wake_ns <= self._now.boottime_ns
-        ]
+        """Return the appliances that a tick concerns: those that wanted to be woken by now, at the latest as new bins open.
+
+        At most `MAX_DUE` of them: in a large home readings come in between, and the next tick, which is due at once, takes the rest.
+        """
+        now_ns = self._now.boottime_ns
+        due = (name for name, state in self._state.appliances.items() if state.wake_ns <= now_ns)
+        return list(islice(due, MAX_DUE))
 
     def hear(self, event: ReadingArrived) -> dict[str, set[str]]:
         """Fold one message in; return for each appliance that it concerns the channels that heard something."""

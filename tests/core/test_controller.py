@@ -1,12 +1,17 @@
 """The controller on one fan: commands, hands, overrides, restarts, and readings that must lead to nothing."""
 
+from datetime import UTC
+
+import msgspec
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from appliance.core.clock import SECOND, Instant
-from appliance.core.events import AskState, AvailabilityChanged, Keep, LinkChanged, Remember, Tick
+from appliance.core.controller import Controller
+from appliance.core.events import AskState, AvailabilityChanged, Keep, LinkChanged, Record, Remember, Tick
 from appliance.core.explain import sentence
-from tests.core.home import PROFILE, RULE, START, House
+from appliance.core.home import Home
+from tests.core.home import PROFILE, RULE, START, House, appliance_of
 
 
 def dusty(guards: str = "") -> House:
@@ -483,3 +488,20 @@ def test_a_device_that_is_known_to_be_away_is_not_asked_until_it_is_back() -> No
         302,
         303,
     ]
+
+
+def test_a_tick_of_a_large_home_leaves_room_for_readings_and_forgets_nobody() -> None:
+    specs = [
+        msgspec.structs.replace(appliance_of(PROFILE + RULE), id=f"fan{number}") for number in range(150)
+    ]
+    home = Home(specs, {}, UTC)
+    start = Instant("b", 10**12, 10**18)
+    controller = Controller(home, home.at_start({}, start))
+    at, looked, turns = start.plus(40 * SECOND), set(), 0
+    while controller.wake_at() <= at.boottime_ns:
+        effects = controller.handle([Tick()], at)
+        looked |= {effect.decision.appliance for effect in effects if isinstance(effect, Record)}
+        turns += 1
+        assert turns < 10, "a tick that is due for ever"
+    assert turns > 1, "one turn for all of them keeps a reading waiting"
+    assert looked == set(home.appliances)
