@@ -35,9 +35,27 @@ MAX_SPAN_S = COARSE_BINS * COARSE_NS // SECOND
 """What windows remember: a day."""
 FILES = ("model.onnx", "card.json", "golden.npz")
 ALLOWED = frozenset(
-    {"Gemm", "MatMul", "Add", "Sub", "Mul", "Div", "Relu", "Sigmoid", "Tanh", "Softmax", "Identity", "Clip"}
+    {
+        "Gemm",
+        "MatMul",
+        "Add",
+        "Sub",
+        "Mul",
+        "Div",
+        "Relu",
+        "Sigmoid",
+        "Tanh",
+        "Softmax",
+        "Identity",
+        "Clip",
+        # Of small trees and convolutions: comparing, picking columns by a kept list, laying out anew what is there.
+        "Greater",
+        "Cast",
+        "Gather",
+        "Reshape",
+    }
 )
-"""Operators that a small classifier needs: no loops, no branches, no custom code, nothing that makes large tensors."""
+"""Operators that a small classifier needs: no loops, no branches, no custom code, nothing that makes tensors much larger than what the file holds."""
 
 T = TypeVar("T")
 
@@ -84,6 +102,12 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     sets: Sets | None = None
     novelty: Region | None = None
     guarantees: str = ""
+    steps: tuple[float, ...] = ()
+    """By how much each feature may differ and still be a like case, in its unit: for caching; none where nobody said."""
+    disagreement: float | None = None
+    """The share of held-out rows on which its teacher says otherwise: the budget of audits."""
+    sizes: dict[str, int] = {}
+    """Bytes of ONNX, parameters, and multiplications or comparisons an answer."""
     refit: Refitted | None = None
 
     @property

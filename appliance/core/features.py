@@ -12,19 +12,33 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from appliance.core.clock import SECOND, Instant
-from appliance.core.windows import EXACT, FINE_NS, Ahead, Window
+from appliance.core.windows import BIN_NS, COARSE_NS, EXACT, FINE_NS, Ahead, Window
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Kind = Literal["mean", "above_low", "below_high", "slope", "spread", "day_sin", "day_cos"]
+Kind = Literal[
+    "mean",
+    "above_low",
+    "below_high",
+    "above_mean",
+    "within",
+    "slope",
+    "spread",
+    "change",
+    "day_sin",
+    "day_cos",
+]
 OF_THE_DAY = frozenset({"day_sin", "day_cos"})
 """Kinds that look at no channel."""
 
 RECENT_NS = 120 * SECOND
 """What "now" means to a feature: the mean of the last two minutes, so that a minute's sampling and noise do not matter."""
 
+
+STEADY_STEPS = 20
+"""A range of so few steps of the quantity's resolution is hardly a range: it is added to every range that is divided by (assumed)."""
 
 LEAST_BASELINE_NS = 3600 * SECOND
 """So long must a channel have been heard before its least and greatest value say anything of the room (assumed)."""
@@ -33,9 +47,10 @@ LEAST_BASELINE_NS = 3600 * SECOND
 class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One number, in the channel's unit (slopes per minute).
 
-    `mean`, `slope` and `spread` are over `span_s`; `above_low` and `below_high` are how far the last two minutes lie above the
-    least and below the greatest value of the span: the room's own baseline. `day_sin` and `day_cos` place the local time
-    on a circle and have no channel.
+    `mean`, `slope` and `spread` are over `span_s`; `above_low`, `below_high` and `above_mean` are how far the last two minutes lie
+    above the least, below the greatest and above the mean value of the span: the room's own baseline; `within` is where they lie
+    between the least (0) and the greatest (1). `change` is how far they lie above the two minutes that began `span_s` ago. `day_sin`
+    and `day_cos` place the local time on a circle and have no channel.
     """
 
     name: str
@@ -114,6 +129,15 @@ def row(windows: Mapping[str, Window], spec: FeatureSpec, now: Instant, zone: tz
             values[place] = at_zero + rise * above - window.extreme(span_ns, edge, least=True)
         for place, at_zero, rise, span_ns, edge in plan.highs:
             values[place] = window.extreme(span_ns, edge, least=False) - at_zero - rise * above
+        for place, at_zero, rise, span_ns, low, high in plan.betweens:
+            least, greatest = (
+                window.extreme(span_ns, low, least=True),
+                window.extreme(span_ns, high, least=False),
+            )
+            values[place] = _between(at_zero + rise * above, least, greatest, window.resolution)
+        for place, at_zero, rise, ahead in plan.means:
+            mean = ahead.mean(window.exact(FINE_NS + 1))
+            values[place] = at_zero + rise * above - mean
         for place, a, b, c in plan.variances:
             values[place] = sqrt(max(a + above * (b + c * above), 0.0))
         if plan.coarse:
@@ -139,7 +163,7 @@ class _Plan(msgspec.Struct, frozen=True):
 
     All of them follow from d, by how much the open bin's mean lies above `around`: `lines` (place, value at d = 0, rise);
     `lows` and `highs` the same of the last two minutes, and the span and its extreme but for the open bin; `variances` (place,
-    a, b, c) by a + d (b + c d). `coarse` are statistics over longer spans (place, kind, what they rest on).
+    a, b, c) by a + d (b + c d); `betweens` as `lows`, with both extremes; `means` as well, against the mean of a longer span. `coarse` are statistics over longer spans (place, kind, what they rest on).
     """
 
     around: float
@@ -148,6 +172,8 @@ class _Plan(msgspec.Struct, frozen=True):
     highs: tuple[tuple[int, float, float, int, float | None], ...]
     variances: tuple[tuple[int, float, float, float], ...]
     coarse: tuple[tuple[int, Kind, Ahead], ...]
+    betweens: tuple[tuple[int, float, float, int, float | None, float | None], ...]
+    means: tuple[tuple[int, float, float, Ahead], ...]
 
 
 _STATISTIC: Mapping[str, Callable[[Ahead, int], float | None]] = {
@@ -167,7 +193,31 @@ def _plan(window: Window, look: Look, now_ns: int) -> _Plan:
     highs: list[tuple[int, float, float, int, float | None]] = []
     variances: list[tuple[int, float, float, float]] = []
     coarse: list[tuple[int, Kind, Ahead]] = []
+    betweens: list[tuple[int, float, float, int, float | None, float | None]] = []
+    means: list[tuple[int, float, float, Ahead]] = []
     for place, kind, span_ns in look.asks:
+        if kind in ("above_mean", "within", "change"):
+            recent = window.ahead(now_ns, RECENT_NS)
+            if recent is None:
+                continue
+            at_zero, rise = recent.mean_by(exact)
+            if kind == "change":
+                then = _then(window, span_ns, now_ns)
+                if then is not None:
+                    lines.append((place, at_zero - then, rise))
+                continue
+            if not _has_baseline(window, now_ns):
+                continue
+            if kind == "within":
+                low, high = (window.edge(now_ns, span_ns, least=least) for least in (True, False))
+                betweens.append((place, at_zero, rise, span_ns, low, high))
+            elif (ahead := window.ahead(now_ns, span_ns)) is not None:
+                if span_ns > FINE_NS:
+                    means.append((place, at_zero, rise, ahead))
+                else:
+                    mean, mean_rise = ahead.mean_by(exact)
+                    lines.append((place, at_zero - mean, rise - mean_rise))
+            continue
         if kind in ("above_low", "below_high"):
             recent = window.ahead(now_ns, RECENT_NS)
             if recent is not None and _has_baseline(window, now_ns):
@@ -185,7 +235,30 @@ def _plan(window: Window, look: Look, now_ns: int) -> _Plan:
                 variances.append((place, *variance))
         elif (line := ahead.mean_by(exact) if kind == "mean" else ahead.slope_by(exact)) is not None:
             lines.append((place, *line))
-    return _Plan(around, tuple(lines), tuple(lows), tuple(highs), tuple(variances), tuple(coarse))
+    return _Plan(
+        around,
+        tuple(lines),
+        tuple(lows),
+        tuple(highs),
+        tuple(variances),
+        tuple(coarse),
+        tuple(betweens),
+        tuple(means),
+    )
+
+
+def _between(value: float, low: float, high: float, resolution: float) -> float:
+    return (value - low) / (high - low + STEADY_STEPS * resolution)
+
+
+def _then(window: Window, span_ns: int, now_ns: int) -> float | None:
+    """Return the mean of the two minutes that began `span_ns` ago; None where nothing is known of them, or they are not over yet."""
+    width_ns = BIN_NS if span_ns <= FINE_NS else COARSE_NS
+    bins = max(RECENT_NS // width_ns, 1)
+    if span_ns <= bins * width_ns:
+        return None
+    known = [value for value in window.series(now_ns, span_ns)[:bins] if value is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _value(window: Window, kind: Kind, span_ns: int, now_ns: int) -> float | None:
@@ -196,12 +269,22 @@ def _value(window: Window, kind: Kind, span_ns: int, now_ns: int) -> float | Non
     if kind == "mean":
         return window.mean(now_ns, span_ns, whole=False)
     recent = window.mean(now_ns, RECENT_NS, whole=False)
-    if recent is None or not _has_baseline(window, now_ns):
+    if recent is None:
         return None
+    if kind == "change":
+        then = _then(window, span_ns, now_ns)
+        return None if then is None else recent - then
+    if not _has_baseline(window, now_ns):
+        return None
+    if kind == "above_mean":
+        mean = window.mean(now_ns, span_ns, whole=False)
+        return None if mean is None else recent - mean
+    low = None if kind == "below_high" else window.minimum(now_ns, span_ns, whole=False)
+    high = None if kind == "above_low" else window.maximum(now_ns, span_ns, whole=False)
+    if kind == "within":
+        return None if low is None or high is None else _between(recent, low, high, window.resolution)
     if kind == "above_low":
-        low = window.minimum(now_ns, span_ns, whole=False)
         return None if low is None else recent - low
-    high = window.maximum(now_ns, span_ns, whole=False)
     return None if high is None else high - recent
 
 

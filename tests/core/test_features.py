@@ -72,6 +72,43 @@ def test_a_sensor_that_fell_silent_leaves_features_unknown() -> None:
     assert np.isnan(at(7200 + 700, SPEC, window)).all()
 
 
+AGAINST_THE_ROOM = FeatureSpec(
+    (
+        Feature("above mean", "above_mean", "co2", 1800),
+        Feature("above mean of 4 h", "above_mean", "co2", 14_400),
+        Feature("within", "within", "co2", 7200),
+        Feature("within a day", "within", "co2", 86_400),
+        Feature("change", "change", "co2", 1800),
+    )
+)
+
+
+@pytest.mark.parametrize("waited", [0, 40, 200])
+def test_a_room_is_set_against_its_own_mean_range_and_past(waited) -> None:
+    """Computed here from the bins themselves; a moment later, with nothing heard in the newest bin, too."""
+    second = 4 * 3600
+    window = heard(60, second)
+    now_ns = (second + waited) * SECOND
+    recent = np.mean(window.series(now_ns, 120 * SECOND))
+    half_hour = window.series(now_ns, 1800 * SECOND)
+    told = [round(room(second)) for second in range(0, second + 1, 60)]
+    last = told[-122 + waited // 60 :] if waited else told[-120:]
+    found = at(second + waited, AGAINST_THE_ROOM, window)
+    assert found[0] == pytest.approx(recent - np.mean(half_hour), abs=1e-3)
+    assert found[1] == pytest.approx(recent - np.mean(window.series(now_ns, 14_400 * SECOND)), abs=1e-3)
+    assert found[2] == pytest.approx((recent - min(last)) / (max(last) - min(last) + 20), abs=5e-3)
+    assert found[3] == pytest.approx((recent - min(told)) / (max(told) - min(told) + 20), abs=1e-3)
+    assert found[4] == pytest.approx(recent - np.mean(half_hour[:4]), abs=1e-3)
+
+
+def test_a_room_has_no_own_range_before_an_hour_and_no_past_before_it_was_heard() -> None:
+    early = at(1200, AGAINST_THE_ROOM, heard(60, 1200))
+    assert np.isnan(early).all()
+    later = at(2400, AGAINST_THE_ROOM, heard(60, 2400))
+    assert np.isnan(later[:4]).all()
+    assert np.isfinite(later[4])
+
+
 def test_the_time_of_day_is_the_home_s_own() -> None:
     spec = FeatureSpec((Feature("sin", "day_sin"), Feature("cos", "day_cos")))
     noon_utc = Instant("b", 0, 12 * 3600 * SECOND)
