@@ -59,7 +59,7 @@ ALLOWED = frozenset(
 
 T = TypeVar("T")
 
-_HINT = "install the release again, or train anew: appliance learn train"
+_HINT = "install the release again, or train anew: appliance learn run"
 
 
 class Score(msgspec.Struct, frozen=True):

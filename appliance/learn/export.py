@@ -1,11 +1,10 @@
-"""Owns turning a fitted model into ONNX: scaling and temperature folded in, plain operators, the same bytes each time.
+"""Owns writing ONNX: plain operators, float32, the same bytes each time.
 
-Never in here: fitting.
+Never in here: fitting, or which layers an architecture has.
 """
 
-from collections.abc import Sequence
+from typing import Any
 
-import msgspec
 import numpy as np
 import onnx
 from numpy.typing import NDArray
@@ -13,68 +12,56 @@ from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 17
 IR_VERSION = 8
+FEATURES = "features"
+PROBABILITIES = "probabilities"
 
 
-class Layer(msgspec.Struct, frozen=True):
-    """One dense layer: `weights` (inputs, outputs) and `bias` (outputs,); a ReLU stands between layers."""
+class Graph:
+    """A model that is being written, node by node; names are short, as they count for its size."""
 
-    weights: NDArray[np.float64]
-    bias: NDArray[np.float64]
+    def __init__(self) -> None:
+        self._nodes: list[Any] = []
+        self._tensors: list[Any] = []
 
+    def constant(self, values: NDArray[Any]) -> str:
+        """Keep `values` in the model: whole numbers as int64, all else as float32; return their name."""
+        name = f"c{len(self._tensors)}"
+        kept = values.astype(np.int64 if values.dtype.kind in "iu" else np.float32)
+        self._tensors.append(numpy_helper.from_array(np.ascontiguousarray(kept), name))
+        return name
 
-def to_onnx(
-    mean: NDArray[np.float64], scale: NDArray[np.float64], layers: Sequence[Layer], temperature: float
-) -> bytes:
-    """Return a model that takes features (N, F) as they are, and gives calibrated probabilities (N, L)."""
-    nodes, initializers = [], []
-    before = "features"
-    for number, layer in enumerate(folded(mean, scale, layers, temperature)):
-        for suffix, values in (("w", layer.weights), ("b", layer.bias)):
-            initializers.append(numpy_helper.from_array(values.astype(np.float32), f"{suffix}{number}"))
-        nodes.append(helper.make_node("Gemm", [before, f"w{number}", f"b{number}"], [f"z{number}"]))
-        before = f"z{number}"
-        if number < len(layers) - 1:
-            nodes.append(helper.make_node("Relu", [before], [f"a{number}"]))
-            before = f"a{number}"
-    nodes.append(helper.make_node("Softmax", [before], ["probabilities"], axis=1))
-    inputs = [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", layers[0].weights.shape[0]])]
-    outputs = [
-        helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", layers[-1].weights.shape[1]])
-    ]
-    graph = helper.make_graph(nodes, "classifier", inputs, outputs, initializers)
-    model = helper.make_model(
-        graph,
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
-        producer_name="appliance",
-    )
-    onnx.checker.check_model(model)
-    return bytes(model.SerializeToString(deterministic=True))
+    def node(self, operator: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
+        """Append a node; return the name of its output."""
+        name = output or f"n{len(self._nodes)}"
+        self._nodes.append(helper.make_node(operator, list(inputs), [name], **attributes))
+        return name
 
+    def dense(self, before: str, weights: NDArray[np.float64], bias: NDArray[np.float64]) -> str:
+        """Append a dense layer: `weights` (inputs, outputs), `bias` (outputs,)."""
+        return self.node("Gemm", before, self.constant(weights), self.constant(bias))
 
-def folded(
-    mean: NDArray[np.float64], scale: NDArray[np.float64], layers: Sequence[Layer], temperature: float
-) -> list[Layer]:
-    """Return the layers with the scaling in the first and the temperature in the last: nothing is left to compute beside them."""
-    first = Layer(layers[0].weights / scale[:, None], layers[0].bias - (mean / scale) @ layers[0].weights)
-    whole = [first, *layers[1:]]
-    return [*whole[:-1], Layer(whole[-1].weights / temperature, whole[-1].bias / temperature)]
+    def finished(self, logits: str, features: int, labels: int) -> bytes:
+        """Return the model from features (N, F) as they are to probabilities (N, L)."""
+        self.node("Softmax", logits, output=PROBABILITIES, axis=1)
+        graph = helper.make_graph(
+            self._nodes,
+            "classifier",
+            [helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, ["N", features])],
+            [helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, ["N", labels])],
+            self._tensors,
+        )
+        model = helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=IR_VERSION,
+            producer_name="appliance",
+        )
+        onnx.checker.check_model(model)
+        return bytes(model.SerializeToString(deterministic=True))
 
 
-def predict(
-    mean: NDArray[np.float64],
-    scale: NDArray[np.float64],
-    layers: Sequence[Layer],
-    temperature: float,
-    rows: NDArray[np.float32],
-) -> NDArray[np.float32]:
-    """Return what the exported model gives for `rows` (N, F), computed apart from it: the golden rows are checked by this."""
-    values = rows.astype(np.float64)
-    dense = folded(mean, scale, layers, temperature)
-    for number, layer in enumerate(dense):
-        values = values @ layer.weights + layer.bias
-        if number < len(dense) - 1:
-            values = np.maximum(values, 0.0)
-    grown = np.exp(values - values.max(axis=1, keepdims=True))
-    said: NDArray[np.float32] = (grown / grown.sum(axis=1, keepdims=True)).astype(np.float32)
+def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return probabilities (N, L) of logits (N, L)."""
+    grown = np.exp(logits - logits.max(axis=1, keepdims=True))
+    said: NDArray[np.float64] = grown / grown.sum(axis=1, keepdims=True)
     return said

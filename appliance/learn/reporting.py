@@ -1,56 +1,85 @@
 """Owns the report: the one place that opens the test files, and says each time that it did.
 
-Beside every result stand the baselines, beside the best number the worst. Never in here: choosing anything.
+Beside every result stand the baselines, beside the best number the worst. Never in here: choosing anything, or drawing.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from statistics import median
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from appliance.bundle import Bundle
+from appliance.core.features import FeatureSpec
 from appliance.core.home import Classifier
+from appliance.core.trust import adapt
 from appliance.errors import LearnError
-from appliance.learn.data import DIGESTS, TESTS, TRAINING, Published, Row, published, rows
-from appliance.learn.features import matrix, truth
-from appliance.learn.training import score
+from appliance.learn import baselines, choosing, sources
+from appliance.learn.calibrating import prediction_sets
+from appliance.learn.choosing import Choice
+from appliance.learn.cycle import Cycle
+from appliance.learn.data import Published, published
+from appliance.learn.features import matrix
+from appliance.learn.judging import calibration_error, interval, macro_f1
+from appliance.learn.lessons import LEARN
+from appliance.learn.recordings import Recording
+from appliance.learn.splitting import blocks
+from appliance.learn.teaching import Taught, teach
 
-PUBLISHED_MODELS = (
-    "ModelLDA_noLight",
-    "ModelRF_noLight",
-    "Modelgbm_noLight",
-    "ModelCART_noLight",
-    "ModelCART_NO_LIGHT_b",
-)
-"""Published models on everything but light that stand beside ours: one a family, and a tree that has the time too."""
+ALPHAS = (0.05, 0.10)
+LABELS_TOLD = (0, 5, 10, 20, 50, 100, 200, 500)
+"""So many random rows of a test are told one after the other to see how many labels mend a shortfall."""
+CERTAIN_ROWS = 60
+"""A day with fewer rows than this is no worst day."""
 
 
 class Result(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What one model reached on one test: shares in [0, 1]; None where it was not published, or has no meaning."""
+    """What one model reached on one test: shares in [0, 1]; None where it has no meaning or was not published.
+
+    `accuracy` and `macro_f1` count a row whose features are not known as the first label; `where_known` and `where_known_f1` are of the
+    other rows alone, the same ones for all models of the table.
+    """
 
     accuracy: float
     macro_f1: float | None = None
+    low: float | None = None
+    high: float | None = None
+    calibration_error: float | None = None
     known: float | None = None
+    where_known: float | None = None
+    where_known_f1: float | None = None
     sure: float | None = None
     sure_right: float | None = None
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One row of the table: a model, and what it reached by test."""
+    """One row of the table: a model, its size, and what it reached by test."""
 
     model: str
     scores: dict[str, Result]
+    bytes: int | None = None
+    parameters: int | None = None
+
+
+class Coverage(msgspec.Struct, frozen=True):
+    """At one error level on one test: how often the set held the truth (in all, by label), and how often it held one label."""
+
+    test: str
+    alpha: float
+    covered: float
+    by_label: dict[str, float]
+    sure: float
+    mended: dict[str, float] = {}
+    """After so many labels told: the least coverage of a label over the rest."""
 
 
 class Opening(msgspec.Struct, frozen=True):
-    """One time at which the test files were opened: when (UTC), for which model, and what it reached.
-
-    `scores` is empty where that was not kept.
+    """One time at which the test files were opened: when (UTC), for which model, and what it reached. `scores` is empty where
+    that was not kept.
     """
 
     at: str
@@ -60,128 +89,99 @@ class Opening(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """The table, the worst day of each test, the digests of the files, and each opening so far, this one last."""
+    """Everything that the pages show."""
 
     name: str
     digest: str
     lines: tuple[Line, ...]
+    coverage: tuple[Coverage, ...]
+    confusion: dict[str, list[list[int]]]
     worst_days: dict[str, str]
     files: dict[str, str]
     openings: tuple[Opening, ...]
+    measured: dict[str, float] = {}
+    unlike: dict[str, float] = {}
+    checks: dict[str, str] = {}
 
 
-def report(folder: Path, classifier: Classifier, bundle: Bundle) -> Report:
-    """Judge the bundle in `folder` on the test files, write report.md and report.json beside it, and return the report.
+class Shown(msgspec.Struct):
+    """One test as the model saw it: for pictures. `said` (N, L) is NaN where a feature was unknown; `kind` (N,) is 0 sure, 1 hard, 2 unlike,
+    3 unknown.
+    """
 
-    The openings that the report.json there tells of are kept: a test file that is opened often is a test no more.
+    recordings: list[Recording]
+    rows: NDArray[np.float32]
+    said: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    block: NDArray[np.int64]
+    at_ns: NDArray[np.int64]
+    kind: NDArray[np.int64]
+
+
+class _Kept(msgspec.Struct):
+    openings: tuple[Opening, ...]
+
+
+def make_report(
+    cycle: Cycle,
+    bundle: Bundle,
+    classifier: Classifier,
+    measure: Callable[[], dict[str, float]],
+    checks: Callable[[], dict[str, str]],
+) -> tuple[Report, dict[str, Shown]]:
+    """Open the tests, judge the bundle on them, and return the report and what was seen. `measure` gives what running costs here.
+
+    The openings that the report.json beside the bundle tells of are kept: a test file that is opened often is a test no more.
 
     Raises:
-        LearnError: the data are missing or altered, or the report there can't be read.
+        LearnError: the data are missing or altered, a test shares rows with training, or the report there can't be read.
     """
-    before = _openings(folder / "report.json")
-    training = rows(TRAINING)
-    tests = {test: rows(file) for test, file in TESTS.items()}
-    limit = _co2_threshold(training)
-    ours: dict[str, Result] = {}
-    worst = {}
-    for test, table in tests.items():
-        labels = truth(table)
-        said = classifier.predict(matrix(table, bundle.card.features)).astype(np.float64)
-        got = score(said, labels, bundle.card.threshold)
-        ours[test] = Result(got.accuracy, got.macro_f1, got.known, got.sure, got.sure_right)
-        worst[test] = _worst_day(table, said, labels)
-    lines = (
-        Line(f"{bundle.card.architecture} (ours)", ours),
-        _rule("always “nobody” (the majority)", tests, lambda table: np.zeros(len(table), dtype=np.int64)),
-        _rule(
-            f"CO2 above {limit:.0f} ppm (tuned on the training days)",
-            tests,
-            lambda table: _above(table, limit),
-        ),
-        *_published([one for one in published() if not one.uses_light]),
-    )
+    before = openings(cycle.folder / "report.json")
+    found = sources.tests(cycle.recipe, cycle.beside, cycle.simulate, cycle.recordings)
+    spec = bundle.card.features
+    shown = {test: _seen(some, spec, classifier, bundle) for test, some in found.items()}
+    ours = {test: _result(one) for test, one in shown.items()}
+    lines = [
+        Line(
+            f"{bundle.card.architecture} (ours, shipped)",
+            ours,
+            len(bundle.model),
+            bundle.card.sizes.get("parameters"),
+        )
+    ]
+    lines += _further(cycle, shown)
     opening = Opening(
         datetime.now(UTC).isoformat(timespec="seconds"), bundle.card.version, bundle.digest, ours
     )
     made = Report(
         bundle.card.name,
         bundle.digest,
-        lines,
-        worst,
-        {file: DIGESTS[file] for file in TESTS.values()},
-        (*before, opening),
+        tuple(lines),
+        tuple(
+            coverage
+            for test, one in shown.items()
+            for coverage in _coverage(test, one, bundle, cycle.recipe.seed)
+        ),
+        {test: _confusion(one, len(bundle.card.labels)) for test, one in shown.items()},
+        {test: _worst_day(one) for test, one in shown.items()},
+        sources.digests(cycle.recipe),
+        (*before, opening) if found else before,
+        measure(),
+        {test: round(float((one.kind == 2).mean()), 4) for test, one in shown.items()},
+        checks(),
     )
-    (folder / "report.md").write_text(as_markdown(made, bundle), encoding="utf-8")
-    (folder / "report.json").write_text(
+    (cycle.folder / "report.json").write_text(
         json.dumps(msgspec.to_builtins(made), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
     )
-    return made
+    return made, shown
 
 
-def as_markdown(made: Report, bundle: Bundle) -> str:
-    """Return the report as a page."""
-    card = bundle.card
-    columns = [
-        f"{test}: {word}" for test in TESTS for word in ("accuracy", "macro F1", "sure", "right when sure")
-    ]
-    text = [
-        f"# {card.title} (`{card.name}`, version {card.version})",
-        "",
-        f"{card.architecture}; {len(bundle.model)} bytes of ONNX, sha256 `{made.digest}`.",
-        f"Split: {card.split}. Calibration: {card.calibration}. Sure from a top probability of {card.threshold}.",
-        "",
-        f"| model | {' | '.join(columns)} |",
-        "|---|" + "---|" * len(columns),
-    ]
-    for line in made.lines:
-        cells = [
-            _cell(value)
-            for test in TESTS
-            for one in (line.scores[test],)
-            for value in (one.accuracy, one.macro_f1, one.sure, one.sure_right)
-        ]
-        text.append(f"| {line.model} | {' | '.join(cells)} |")
-    ours = made.lines[0].scores
-    text += [
-        "",
-        *(
-            f"- {name}: accuracy {held.accuracy}, macro F1 {held.macro_f1}, sure on {held.sure:.1%} of {held.rows} rows and"
-            f" then right on {held.sure_right:.1%}."
-            for name, held in card.held_out.items()
-        ),
-        f"- {card.worst[0].upper()}{card.worst[1:]}.",
-        *(
-            f"- {test}: worst day {day}; features known on {ours[test].known:.1%} of the rows."
-            for test, day in made.worst_days.items()
-        ),
-        "",
-        "A row whose features are not known yet counts as “nobody”, and as unsure. Each file starts cold, as a device does. Test 1",
-        "lies before the training days, test 2 after them. “Nobody” is the majority of both, so look at macro F1. Published are",
-        "accuracies alone, and whether one used the time of day is told by its name. All of it is one office in one February:",
-        "nothing here says how well it does in another room.",
-        "",
-        f"Not for: {card.not_for}.",
-        "",
-        "The test files were opened "
-        + ("once:" if len(made.openings) == 1 else f"{len(made.openings)} times:"),
-        "",
-        "| when | version | model | "
-        + " | ".join(f"{test}: accuracy | {test}: macro F1" for test in TESTS)
-        + " |",
-        "|---|---|---|" + "---|" * 2 * len(TESTS),
-    ]
-    for one in made.openings:
-        results = [one.scores.get(test) for test in TESTS]
-        cells = [_cell(v) for got in results for v in ((got.accuracy, got.macro_f1) if got else (None, None))]
-        text.append(f"| {one.at} | {one.version} | `{one.digest[:12]}` | {' | '.join(cells)} |")
-    return "\n".join([*text, ""])
-
-
-def _openings(path: Path) -> tuple[Opening, ...]:
+def openings(path: Path) -> tuple[Opening, ...]:
+    """Return the openings that a report tells of; none where there is no report. Raises LearnError where it can't be read."""
     if not path.exists():
         return ()
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Report).openings
+        return msgspec.json.decode(path.read_bytes(), type=_Kept).openings
     except (OSError, msgspec.MsgspecError) as broken:
         raise LearnError(
             f"{path}: {broken}",
@@ -189,66 +189,245 @@ def _openings(path: Path) -> tuple[Opening, ...]:
         ) from None
 
 
-def _cell(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+def _seen(recordings: list[Recording], spec: FeatureSpec, classifier: Classifier, bundle: Bundle) -> Shown:
+    rows = np.concatenate([matrix(one, spec) for one in recordings])
+    said = classifier.predict(rows).astype(np.float64)
+    known = np.asarray(np.isfinite(said).all(axis=1))
+    kind = np.full(len(rows), 3)
+    card = bundle.card
+    sure = known if card.sets is None else prediction_sets(said, card.sets, 0.10).sum(axis=1) == 1
+    kind[known] = np.where(sure[known], 0, 1)
+    if card.novelty is not None:
+        for at in np.flatnonzero(known).tolist():
+            if card.novelty.unlike(rows[at]) is not None:
+                kind[at] = 2
+    try:
+        block = np.concatenate(blocks(recordings, "day"))
+    except LearnError:
+        # One or two days give no intervals worth the name; hours stand in for days.
+        block = np.concatenate([one.at_ns // (3600 * 10**9) for one in recordings])
+    return Shown(
+        recordings,
+        rows,
+        said,
+        np.concatenate([one.labels for one in recordings]),
+        block,
+        np.concatenate([one.at_ns for one in recordings]),
+        kind,
+    )
 
 
-def _published(found: list[Published]) -> list[Line]:
+def _result(one: Shown) -> Result:
+    known = np.isfinite(one.said).all(axis=1)
+    said = np.where(known, np.nan_to_num(one.said, nan=-1.0).argmax(axis=1), 0)
+    right = (said == one.labels).astype(np.float64)
+    low, high = interval(right, one.block)
+    sure = one.kind == 0
+    return Result(
+        accuracy=round(float(right.mean()), 4),
+        macro_f1=round(macro_f1(one.labels, said), 4),
+        low=round(low, 4),
+        high=round(high, 4),
+        calibration_error=round(calibration_error(one.said[known], one.labels[known]), 4),
+        known=round(float(known.mean()), 4),
+        where_known=round(float(right[known].mean()), 4),
+        where_known_f1=round(macro_f1(one.labels[known], said[known]), 4),
+        sure=round(float(sure.mean()), 4),
+        sure_right=round(float(right[sure].mean()), 4) if sure.any() else 0.0,
+    )
+
+
+def _plain(said: NDArray[np.int64], one: Shown) -> Result:
+    right = (said == one.labels).astype(np.float64)
+    low, high = interval(right, one.block)
+    known = one.kind != 3
+    return Result(
+        accuracy=round(float(right.mean()), 4),
+        macro_f1=round(macro_f1(one.labels, said), 4),
+        low=round(low, 4),
+        high=round(high, 4),
+        where_known=round(float(right[known].mean()), 4),
+        where_known_f1=round(macro_f1(one.labels[known], said[known]), 4),
+    )
+
+
+def _further(cycle: Cycle, shown: Mapping[str, Shown]) -> list[Line]:
+    """The mean over seeds, the teacher, the students that were not chosen, the baselines, and what others published."""
+    lessons, chosen, taught = cycle.lessons, cycle.pruned.chosen, cycle.taught.chosen
+    learn = (lessons.uses & LEARN) > 0
     lines = []
-    for with_time in (False, True):
-        some = [one for one in found if one.uses_time is with_time]
-        if not some:
-            continue
-        label = f"published, no light, {'with' if with_time else 'without'} the time of day"
-        best = max(some, key=lambda one: min(one.test_1, one.test_2))
-        middle = (median(one.test_1 for one in some), median(one.test_2 for one in some))
-        lines += [
-            _line(f"{label}: best on its worse test ({best.model})", best.test_1, best.test_2),
-            _line(f"{label}: median of {len(some)}", *middle),
+
+    def words(
+        model: Callable[[NDArray[np.float32]], NDArray[np.float64]], rows: NDArray[np.float32]
+    ) -> NDArray[np.int64]:
+        known = np.isfinite(rows).all(axis=1)
+        said = np.zeros(len(rows), np.int64)
+        if known.any():
+            said[known] = model(rows[known]).argmax(axis=1)
+        return said
+
+    seeds = range(cycle.recipe.seed, cycle.recipe.seed + cycle.recipe.students.seeds)
+    students = [cycle.student(seed) for seed in seeds]
+    results = {
+        test: [
+            _plain(words(partial(choosing.probabilities_of, student), one.rows), one) for student in students
         ]
-    named = {one.model: one for one in found}
+        for test, one in shown.items()
+    }
+    if results:
+        lines.append(
+            Line(
+                f"the same, mean of {len(seeds)} seeds",
+                {t: _mean(some) for t, some in results.items()},
+                chosen.bytes,
+            )
+        )
+    columns = [choosing.index_of(lessons, name) for name in taught.features]
+    model: Taught = teach(
+        taught.kind,
+        lessons.rows[learn][:, columns],
+        lessons.labels[learn],
+        lessons.weights[learn],
+        len(cycle.recipe.labels),
+        cycle.recipe.seed,
+    )
+    spec = FeatureSpec(choosing.features_of(lessons, taught.features))
+    tables = {
+        test: np.concatenate([matrix(some, spec) for some in one.recordings]) for test, one in shown.items()
+    }
+    lines.append(
+        Line(
+            f"its teacher: {taught.kind}",
+            {test: _plain(words(model, tables[test]), one) for test, one in shown.items()},
+            taught.bytes,
+        )
+    )
+    common = baselines.majority(cycle.recordings)
+    channel = baselines.channel_for(cycle.recordings)
+    mean = baselines.mean_limit(cycle.recordings, channel)
+    on, off = baselines.tuned(cycle.recordings, channel)
+    word = cycle.recipe.labels[common]
+
+    def rule(high: float, low: float, one: Shown) -> Result:
+        return _plain(
+            np.concatenate([baselines.above(some, channel, high, low) for some in one.recordings]), one
+        )
+
     lines += [
-        _line(f"published: {model}", named[model].test_1, named[model].test_2)
-        for model in PUBLISHED_MODELS
-        if model in named
+        Line(
+            f"always “{word}” (the majority)",
+            {t: _plain(np.full(len(one.labels), common), one) for t, one in shown.items()},
+        ),
+        Line(f"{channel} above its mean, {mean:.0f}", {t: rule(mean, mean, one) for t, one in shown.items()}),
+        Line(
+            f"{channel} from {on:.0f} until {off:.0f} (tuned on the training days)",
+            {t: rule(on, off, one) for t, one in shown.items()},
+        ),
     ]
+    if cycle.recipe.data.kind == "uci_occupancy":
+        lines += [_published(one) for one in published() if not one.uses_light]
     return lines
 
 
-def _line(model: str, test_1: float, test_2: float) -> Line:
-    return Line(model, {"test 1": Result(round(test_1, 4)), "test 2": Result(round(test_2, 4))})
+def _mean(some: Sequence[Result]) -> Result:
+    return Result(
+        accuracy=round(float(np.mean([one.accuracy for one in some])), 4),
+        macro_f1=round(float(np.mean([one.macro_f1 or 0.0 for one in some])), 4),
+        low=round(min(one.accuracy for one in some), 4),
+        high=round(max(one.accuracy for one in some), 4),
+        where_known=round(float(np.mean([one.where_known or 0.0 for one in some])), 4),
+        where_known_f1=round(float(np.mean([one.where_known_f1 or 0.0 for one in some])), 4),
+    )
 
 
-def _rule(
-    model: str, tests: dict[str, list[Row]], says: Callable[[Sequence[Row]], NDArray[np.int64]]
-) -> Line:
-    scores = {}
-    for test, table in tests.items():
-        said = says(table)
-        judged = score(np.stack([1.0 - said, said], axis=1).astype(np.float64), truth(table), 1.0)
-        scores[test] = Result(judged.accuracy, judged.macro_f1)
-    return Line(model, scores)
+def _published(one: Published) -> Line:
+    time = ", with the time of day" if one.uses_time else ""
+    return Line(
+        f"published: {one.model}{time}",
+        {"test 1": Result(round(one.test_1, 4)), "test 2": Result(round(one.test_2, 4))},
+    )
 
 
-def _above(table: Sequence[Row], limit: float) -> NDArray[np.int64]:
-    return np.array([row.co2 > limit for row in table], dtype=np.int64)
+def _coverage(test: str, one: Shown, bundle: Bundle, seed: int) -> list[Coverage]:
+    sets = bundle.card.sets
+    if sets is None:
+        return []
+    known = np.isfinite(one.said).all(axis=1)
+    said, labels = one.said[known], one.labels[known]
+    found = []
+    for alpha in ALPHAS:
+        whole = prediction_sets(said, sets, alpha)
+        held = whole[np.arange(len(labels)), labels]
+        by_label = {
+            word: round(float(held[labels == at].mean()), 4)
+            for at, word in enumerate(bundle.card.labels)
+            if (labels == at).any()
+        }
+        mended: dict[str, float] = {}
+        rng = np.random.default_rng(seed)
+        order = rng.permutation(len(labels))
+        state = None
+        told = 0
+        for count in LABELS_TOLD:
+            if count >= len(order) // 2:
+                break
+            while told < count:
+                state = adapt(
+                    state,
+                    sets,
+                    bundle.card.version,
+                    alpha,
+                    said[order[told]].tolist(),
+                    int(labels[order[told]]),
+                )
+                told += 1
+            thresholds = (
+                np.array(sets.at(alpha) or (0.0,) * said.shape[1])
+                if state is None
+                else np.array(sets.least(state.levels))
+            )
+            rest = order[count:]
+            inside = said[rest, labels[rest]] >= thresholds[labels[rest]]
+            least = min(float(inside[labels[rest] == at].mean()) for at in np.unique(labels[rest]))
+            alone = ((said[rest] >= thresholds).sum(axis=1) == 1).mean()
+            mended[str(count)] = round(least, 4)
+            mended[f"{count} sure"] = round(float(alone), 4)
+        found.append(
+            Coverage(
+                test,
+                alpha,
+                round(float(held.mean()), 4),
+                by_label,
+                round(float((whole.sum(axis=1) == 1).mean()), 4),
+                mended,
+            )
+        )
+    return found
 
 
-def _co2_threshold(training: Sequence[Row]) -> float:
-    """Return the CO2 limit in ppm with the best macro F1 on the training days."""
-    labels = truth(training)
-    tried = np.unique(np.quantile([row.co2 for row in training], np.linspace(0.02, 0.98, 97)))
-
-    def judged(limit: float) -> float:
-        said = _above(training, limit)
-        return score(np.stack([1.0 - said, said], axis=1).astype(np.float64), labels, 1.0).macro_f1
-
-    return float(max(tried, key=judged))
+def _confusion(one: Shown, count: int) -> list[list[int]]:
+    known = np.isfinite(one.said).all(axis=1)
+    said = np.where(known, np.nan_to_num(one.said, nan=-1.0).argmax(axis=1), 0)
+    return [
+        [int(((one.labels == truth) & (said == word)).sum()) for word in range(count)]
+        for truth in range(count)
+    ]
 
 
-def _worst_day(table: Sequence[Row], said: NDArray[np.float64], labels: NDArray[np.int64]) -> str:
-    days = np.array([row.day for row in table])
-    right = np.nan_to_num(said, nan=-1.0).argmax(axis=1) == labels
-    by_day = {day: float(right[days == day].mean()) for day in np.unique(days) if (days == day).sum() >= 60}
-    day = min(by_day, key=lambda one: by_day[one])
+def _worst_day(one: Shown) -> str:
+    right = np.nan_to_num(one.said, nan=-1.0).argmax(axis=1) == one.labels
+    days = one.at_ns // (86_400 * 10**9)
+    by_day = {
+        day: float(right[days == day].mean())
+        for day in np.unique(days)
+        if (days == day).sum() >= CERTAIN_ROWS
+    }
+    if not by_day:
+        return "no day of an hour or more"
+    day = min(by_day, key=lambda found: by_day[found])
     return f"{datetime.fromtimestamp(int(day) * 86_400, UTC):%Y-%m-%d} with accuracy {by_day[day]:.3f}"
+
+
+def all_choices(cycle: Cycle) -> list[Choice]:
+    """Return everything that was tried: teachers, students, and what pruning tried."""
+    return [*cycle.taught.tried, *cycle.distilled.tried, *cycle.pruned.tried[1:]]

@@ -1,0 +1,118 @@
+"""Owns what a card says of a model: in words and figures, every one of them measured here on held-out rows.
+
+Never in here: test files; their figures are the report's.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from appliance.bundle import Card
+from appliance.core.features import FeatureSpec
+from appliance.core.trust import ALPHA
+from appliance.learn.architectures import architectures
+from appliance.learn.calibrating import Calibration, prediction_sets
+from appliance.learn.choosing import Choice, index_of
+from appliance.learn.judging import interval, score
+from appliance.learn.lessons import Lessons
+from appliance.learn.recipe import Recipe
+
+SURE_ACCURACY = 0.95
+"""What `threshold`, for those who know no prediction sets, is chosen for: of the held-out rows that reach it, so many are right."""
+STEPS_ACROSS = 32
+"""Feature steps, for caching: so many between the hundredth least and hundredth greatest value (assumed)."""
+
+
+class About(Protocol):
+    """What a card is told from: a cycle."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """What was asked for."""
+
+    @property
+    def lessons(self) -> Lessons:
+        """What was learnt from."""
+
+    def spec(self) -> FeatureSpec:
+        """The features of the model."""
+
+
+def card_of(
+    about: About,
+    found: Calibration,
+    seeds: Sequence[Choice],
+    said: NDArray[np.float64],
+    taught: NDArray[np.float64],
+) -> Card:
+    """Return the card; `said` (N, L) are calibrated held-out probabilities, `taught` (N, L) those of the teacher, `seeds` how each
+    seed did.
+    """
+    recipe, lessons = about.recipe, about.lessons
+    chosen = seeds[0]
+    judged = lessons.judged()
+    whole = prediction_sets(said, found.sets, ALPHA)
+    sure = whole.sum(axis=1) == 1
+    held_out = {}
+    for name, rows in judged.items():
+        held_out[name] = score(said[rows], lessons.labels[rows], sure[rows])
+    recorded = lessons.room == 0
+    right = (said[recorded].argmax(axis=1) == lessons.labels[recorded]).astype(np.float64)
+    low, high = interval(right, lessons.block[recorded], recipe.seed)
+    blocks = lessons.block[recorded]
+    worst = min(float(right[blocks == one].mean()) for one in np.unique(blocks))
+    mean = {name: (one.accuracy, one.macro_f1) for name, one in held_out.items()}
+    columns = [index_of(lessons, name) for name in chosen.features]
+    spread = np.nanpercentile(lessons.rows[:, columns], (1, 99), axis=0)
+    word = "days" if recipe.split.by == "day" else "groups"
+    return Card(
+        name=recipe.name,
+        version=recipe.version,
+        title=recipe.title,
+        labels=recipe.labels,
+        features=about.spec(),
+        threshold=_threshold(said[recorded], lessons.labels[recorded]),
+        data=recipe.card.data,
+        licence=recipe.card.licence,
+        citation=recipe.card.citation,
+        split=f"{len(np.unique(blocks))} {word}, each held out in its turn from every room, for choosing and calibration, so the held-out"
+        f" scores flatter a little; from the start and from a cold start every 6 hours; {recipe.rooms.imitated} imitated rooms and"
+        f" {recipe.rooms.simulated} simulated homes to learn from, {recipe.rooms.judged} and {recipe.rooms.simulated // 2} others to be judged by;"
+        " test files unopened",
+        architecture=f"{architectures()[chosen.kind].title}, size {chosen.size}, on {len(chosen.features)} features",
+        calibration=f"temperature {found.temperature:.3f} fitted on held-out {word}; expected calibration error"
+        f" {found.error[0]:.3f} before, {found.error[1]:.3f} after; prediction sets for each label by itself, from the same rows",
+        held_out=held_out,
+        worst=f"worst held-out {word[:-1]}: accuracy {worst:.3f}; worst room: accuracy {min(a for a, _ in mean.values()):.3f};"
+        f" accuracy as recorded between {low:.3f} and {high:.3f} (95 %, {word} drawn anew)",
+        intended_use=recipe.card.intended_use,
+        not_for=recipe.card.not_for,
+        seed=recipe.seed,
+        sets=found.sets,
+        novelty=found.novelty,
+        guarantees="for each label by itself, at each error level, the share of rows whose set misses the truth is at most that level, as long as"
+        f" rows are like those of the held-out {word}: another room, season or sensor is not, and there the share is only measured, not promised",
+        steps=tuple(
+            float(f"{max(width, 1e-6) / STEPS_ACROSS:.3g}") for width in (spread[1] - spread[0]).tolist()
+        ),
+        disagreement=round(
+            float((said[recorded].argmax(axis=1) != taught[recorded].argmax(axis=1)).mean()), 4
+        ),
+        sizes={"bytes": chosen.bytes, "parameters": chosen.parameters, "operations": chosen.operations},
+    )
+
+
+def _threshold(said: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    """Return the least top probability at which `SURE_ACCURACY` of the rows are right, for each label alone; 1 where none does."""
+    top, word = said.max(axis=1), said.argmax(axis=1)
+    for threshold in np.arange(0.50, 0.996, 0.005):
+        sure = top >= threshold
+        right = [
+            (labels[sure & (word == label)] == label).mean() if (sure & (word == label)).any() else 0.0
+            for label in range(said.shape[1])
+        ]
+        if min(right) >= SURE_ACCURACY:
+            return round(float(threshold), 3)
+    return 1.0

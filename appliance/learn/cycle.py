@@ -1,0 +1,322 @@
+"""Owns the cycle: its stages in order, each resumed where the same inputs have been through it before.
+
+A stage's result lies under the digest of all that it depends on: recipe, data, code, and the stage before. Never in here: what a stage does.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import joblib
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from appliance.bundle import Manifest, write_bundle
+from appliance.core.features import FeatureSpec
+from appliance.learn import calibrating, choosing, sources
+from appliance.learn.architectures import Student
+from appliance.learn.carding import card_of
+from appliance.learn.choosing import Choice, Outcome, Trial
+from appliance.learn.export import softmax
+from appliance.learn.features import Told
+from appliance.learn.judging import judge_rooms
+from appliance.learn.lessons import LEARN, Job, Lessons, lessons
+from appliance.learn.recipe import Recipe
+from appliance.learn.recordings import Recording
+
+STAGES = ("fetch", "train", "distil", "prune", "calibrate", "report")
+GOLDEN_ROWS = 32
+AFTERWARDS = frozenset({"reporting.py", "drawing.py", "plumes.py", "pages.py", "baselines.py"})
+"""Code that no result of a stage depends on."""
+T = TypeVar("T")
+
+
+class Taught(msgspec.Struct, frozen=True):
+    """What training gave: the teachers that were tried, the chosen one, and the features that students get."""
+
+    tried: tuple[Choice, ...]
+    chosen: Choice
+    features: tuple[str, ...]
+
+
+class Made(msgspec.Struct, frozen=True):
+    """What distilling or pruning gave: what was tried, and the chosen one."""
+
+    tried: tuple[Choice, ...]
+    chosen: Choice
+
+
+class Seeds(msgspec.Struct, frozen=True):
+    """What calibrating gave: the manifest, and how each seed did on held-out rows."""
+
+    manifest: Manifest
+    held_out: tuple[Choice, ...]
+
+
+class Cycle:
+    """One recipe on its way from data to bundle.
+
+    `beside` is the folder of the recipe, `folder` the bundle's, `work` where results of stages are kept; `simulate` gives simulated rooms;
+    `tell` hears of progress; `jobs` processes work at a time.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        beside: Path,
+        folder: Path,
+        work: Path,
+        *,
+        simulate: sources.Simulate | None = None,
+        tell: Told = lambda stage, done, total: None,
+        jobs: int = 2,
+    ) -> None:
+        self.recipe = recipe
+        self.beside = beside
+        self.folder = folder
+        self.simulate = simulate
+        self._work = work
+        self._tell = tell
+        self._jobs = jobs
+
+    # ---- stages
+
+    @cached_property
+    def recordings(self) -> list[Recording]:
+        """fetch: the recordings to train on, checked."""
+        found = sources.training(self.recipe, self.beside, self.simulate)
+        sources.apart(self.recipe, self.beside, found)
+        calibrating.enough_for(self.recipe, np.concatenate([one.labels for one in found]))
+        return found
+
+    @cached_property
+    def lessons(self) -> Lessons:
+        """All that is learnt from and judged on."""
+
+        def make() -> Lessons:
+            interval = float(np.median([one.interval_s for one in self.recordings]))
+            more = sources.further(self.recipe, self.simulate, interval)
+            return lessons(self.recipe, self.recordings, more, self._tell, self._features)
+
+        return self._kept("lessons", (), Lessons, make)
+
+    @cached_property
+    def taught(self) -> Taught:
+        """train: teachers and features."""
+
+        def make() -> Taught:
+            tried, chosen, _ = choosing.choose_teacher(self.recipe, self.lessons, self._trials, self._tell)
+            soft, _ = choosing.taught_answers(self.recipe, self.lessons, chosen)
+            names = choosing.fewer(self.recipe, self.lessons, chosen.features, soft, self._trials, self._tell)
+            return Taught(tuple(tried), chosen, names)
+
+        return self._kept("train", (), Taught, make)
+
+    @cached_property
+    def soft(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What students are told: by fold, and with nothing held out."""
+        return choosing.taught_answers(self.recipe, self.lessons, self.taught.chosen)
+
+    @cached_property
+    def distilled(self) -> Made:
+        """distil: students of all architectures."""
+
+        def make() -> Made:
+            tried, chosen = choosing.choose_student(
+                self.recipe,
+                self.lessons,
+                self.taught.chosen,
+                self.taught.features,
+                self.soft[0],
+                self._trials,
+                self._tell,
+            )
+            return Made(tuple(tried), chosen)
+
+        return self._kept("distil", self.taught, Made, make)
+
+    @cached_property
+    def pruned(self) -> Made:
+        """prune: the chosen student, made smaller."""
+
+        def make() -> Made:
+            tried, chosen = choosing.prune_student(
+                self.recipe, self.lessons, self.distilled.chosen, self.soft[0], self._trials, self._tell
+            )
+            return Made(tuple(tried), chosen)
+
+        return self._kept("prune", self.distilled, Made, make)
+
+    @cached_property
+    def calibrated(self) -> Seeds:
+        """calibrate: the final fit, its calibration, and the bundle."""
+        return self._kept("calibrate", self.pruned, Seeds, self._calibrate)
+
+    def run(self, stage: str) -> None:
+        """Go through all stages up to `stage` (one of `STAGES` before "report").
+
+        Raises:
+            LearnError: as any of them.
+        """
+        stages: dict[str, Callable[[], object]] = {
+            "fetch": lambda: self.recordings,
+            "train": lambda: self.taught,
+            "distil": lambda: self.distilled,
+            "prune": lambda: self.pruned,
+            "calibrate": lambda: self.calibrated,
+        }
+        for name, make in stages.items():
+            make()
+            if name == stage:
+                return
+
+    def student(self, seed: int, temperature: float = 1.0) -> Student:
+        """Return the pruned student, fitted on everything with this seed."""
+        chosen = self.pruned.chosen
+        columns = [choosing.index_of(self.lessons, name) for name in chosen.features]
+        learn = (self.lessons.uses & LEARN) > 0
+        fitted = choosing.fit_student(
+            self.lessons,
+            chosen.kind,
+            chosen.size,
+            columns,
+            learn,
+            self.soft[1][learn],
+            seed,
+            self.recipe.students.steps,
+        )
+        return fitted.cooled(temperature)
+
+    def _calibrate(self) -> Seeds:
+        recipe, table, chosen = self.recipe, self.lessons, self.pruned.chosen
+        columns = [choosing.index_of(table, name) for name in chosen.features]
+        rooms = table.judged()
+        seeds = range(recipe.seed, recipe.seed + recipe.students.seeds)
+        outcomes = self._trials(
+            [
+                Trial(
+                    table,
+                    chosen.kind,
+                    chosen.size,
+                    tuple(columns),
+                    seed,
+                    self.soft[0],
+                    steps=recipe.students.steps,
+                )
+                for seed in seeds
+            ]
+        )
+        each = tuple(
+            msgspec.structs.replace(chosen, judged=judge_rooms(choosing.filled(one), table.labels, rooms))
+            for one in outcomes
+        )
+        teacher = self.taught.chosen
+        seen = tuple(choosing.index_of(table, name) for name in teacher.features)
+        taught = self._trials([Trial(table, teacher.kind, -1, seen, recipe.seed)])[0].probabilities
+        self._tell("calibrate", 1, 2)
+        # The first seed is shipped: the best one would be chosen by chance.
+        probabilities = outcomes[0].probabilities
+        found = calibrating.calibrate(recipe, table, probabilities, columns)
+        with threadpool_limits(1):
+            student = self.student(recipe.seed, found.temperature)
+        model = choosing.exported(student, len(columns), len(recipe.labels))
+        known = np.flatnonzero(np.isfinite(table.rows[:, columns]).all(axis=1) & (table.room == 0))
+        golden = table.rows[known[np.linspace(0, len(known) - 1, GOLDEN_ROWS).astype(int)]][:, columns]
+        card = card_of(self, found, each, calibrating.heated(probabilities, found.temperature), taught)
+        answers = softmax(student.logits(golden.astype(np.float64))).astype(np.float32)
+        manifest = write_bundle(self.folder, model, card, golden, answers)
+        self._tell("calibrate", 2, 2)
+        return Seeds(manifest, each)
+
+    # ---- work, and what is kept of it
+
+    def spec(self) -> FeatureSpec:
+        """Return the features of the pruned student."""
+        return FeatureSpec(choosing.features_of(self.lessons, self.pruned.chosen.features))
+
+    @cached_property
+    def digest(self) -> str:
+        """What identifies data, recipe and code together."""
+        whole = hashlib.sha256(self.recipe.digest.encode())
+        for one in self.recordings:
+            whole.update(one.group.encode())
+            for column in (one.at_ns, one.labels, *(one.values[name] for name in sorted(one.values))):
+                whole.update(np.ascontiguousarray(column).tobytes())
+        for path in sorted(Path(__file__).parent.rglob("*.py")):
+            if path.name not in AFTERWARDS:
+                whole.update(path.read_bytes())
+        return whole.hexdigest()
+
+    def _kept(self, stage: str, before: object, kind: type[T], make: Callable[[], T]) -> T:
+        key = hashlib.sha256(f"{self.digest}{stage}".encode() + msgspec.json.encode(before)).hexdigest()[:16]
+        path = self._work / f"{self.recipe.name}-{stage}-{key}.npz"
+        if path.is_file():
+            found = _read(path, kind)
+            if found is not None and not (stage == "calibrate" and not self._bundle_is(found)):
+                return found
+        made = make()
+        self._work.mkdir(parents=True, exist_ok=True)
+        _write(path, made)
+        return made
+
+    def _bundle_is(self, found: Any) -> bool:
+        entry = found.manifest.files["card.json"]
+        card = self.folder / "card.json"
+        return card.is_file() and hashlib.sha256(card.read_bytes()).hexdigest() == entry.sha256
+
+    def _features(self, jobs: Sequence[Job]) -> list[NDArray[np.float32]]:
+        return list(self._parallel(jobs))
+
+    def _trials(self, trials: Sequence[Trial]) -> list[Outcome]:
+        return list(self._parallel(trials))
+
+    def _parallel(self, jobs: Sequence[Any]) -> list[Any]:
+        if self._jobs == 1 or len(jobs) < 2:
+            return [_alone(job) for job in jobs]
+        found: list[Any] = joblib.Parallel(n_jobs=self._jobs, batch_size=1)(
+            joblib.delayed(_alone)(job) for job in jobs
+        )
+        return found
+
+
+def _alone(job: Any) -> Any:
+    # One thread each: sums in another order are other bits.
+    with threadpool_limits(1):
+        return job.done()
+
+
+def _write(path: Path, value: Any) -> None:
+    """Write a struct whole or not at all: arrays apart, all else as JSON."""
+    arrays = {
+        name: getattr(value, name)
+        for name in value.__struct_fields__
+        if isinstance(getattr(value, name), np.ndarray)
+    }
+    rest = {name: getattr(value, name) for name in value.__struct_fields__ if name not in arrays}
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+        np.savez(file, _rest=np.frombuffer(msgspec.json.encode(rest), dtype=np.uint8), **arrays)
+    Path(file.name).replace(path)
+
+
+def _read(path: Path, kind: type[T]) -> T | None:
+    """Return what was written, or None where it is broken: then it is made anew."""
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            rest = msgspec.json.decode(kept["_rest"].tobytes())
+            arrays = {name: kept[name] for name in kept.files if name != "_rest"}
+        # It is a struct, which a type variable cannot say.
+        types = msgspec.structs.fields(cast("type[msgspec.Struct]", kind))
+        values = {
+            field.name: arrays[field.name]
+            if field.name in arrays
+            else msgspec.convert(rest[field.name], field.type)
+            for field in types
+        }
+    except (OSError, ValueError, KeyError, msgspec.MsgspecError):
+        return None
+    return kind(**values)
