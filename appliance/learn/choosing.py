@@ -405,10 +405,7 @@ def prune_student(
         ]
         steps += made
         enough = [
-            one
-            for one in made
-            if one.judged.accuracy >= student.judged.accuracy - recipe.budgets.prune
-            and one.judged.value >= student.judged.value - recipe.budgets.prune
+            one for one in made if one.judged.accuracy >= student.judged.accuracy - recipe.budgets.prune
         ]
         if not enough:
             break

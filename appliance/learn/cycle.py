@@ -5,6 +5,7 @@ A stage's result lies under the digest of all that it depends on: recipe, data, 
 
 import hashlib
 import tempfile
+import zipfile
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -317,6 +318,6 @@ def _read(path: Path, kind: type[T]) -> T | None:
             else msgspec.convert(rest[field.name], field.type)
             for field in types
         }
-    except (OSError, ValueError, KeyError, msgspec.MsgspecError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, msgspec.MsgspecError):
         return None
     return kind(**values)

@@ -84,4 +84,4 @@ def _gradient(
     return slopes
 
 
-ARCHITECTURE = Architecture("mlp", "net of one hidden layer", (8, 16, 32), fit)
+ARCHITECTURE = Architecture("mlp", "net of one hidden layer", (8, 16, 32, 64), fit)
