@@ -125,15 +125,12 @@ def row(windows: Mapping[str, Window], spec: FeatureSpec, now: Instant, zone: tz
         above = window.open_mean(RECENT_NS) - plan.around
         for place, at_zero, rise in plan.lines:
             values[place] = at_zero + rise * above
-        for place, at_zero, rise, span_ns, edge in plan.lows:
-            values[place] = at_zero + rise * above - window.extreme(span_ns, edge, least=True)
-        for place, at_zero, rise, span_ns, edge in plan.highs:
-            values[place] = window.extreme(span_ns, edge, least=False) - at_zero - rise * above
-        for place, at_zero, rise, span_ns, low, high in plan.betweens:
-            least, greatest = (
-                window.extreme(span_ns, low, least=True),
-                window.extreme(span_ns, high, least=False),
-            )
+        for place, at_zero, rise, edge in plan.lows:
+            values[place] = at_zero + rise * above - window.extreme(edge, least=True)
+        for place, at_zero, rise, edge in plan.highs:
+            values[place] = window.extreme(edge, least=False) - at_zero - rise * above
+        for place, at_zero, rise, low, high in plan.betweens:
+            least, greatest = window.extreme(low, least=True), window.extreme(high, least=False)
             values[place] = _between(at_zero + rise * above, least, greatest, window.resolution)
         for place, at_zero, rise, ahead in plan.means:
             mean = ahead.mean(window.exact(FINE_NS + 1))
@@ -162,17 +159,17 @@ class _Plan(msgspec.Struct, frozen=True):
     """How the features of a channel follow from its open bin, while that is open; what is not in it is unknown as long.
 
     All of them follow from d, by how much the open bin's mean lies above `around`: `lines` (place, value at d = 0, rise);
-    `lows` and `highs` the same of the last two minutes, and the span and its extreme but for the open bin; `variances` (place,
+    `lows` and `highs` the same of the last two minutes, and the span's extreme but for the open bin; `variances` (place,
     a, b, c) by a + d (b + c d); `betweens` as `lows`, with both extremes; `means` as well, against the mean of a longer span. `coarse` are statistics over longer spans (place, kind, what they rest on).
     """
 
     around: float
     lines: tuple[tuple[int, float, float], ...]
-    lows: tuple[tuple[int, float, float, int, float | None], ...]
-    highs: tuple[tuple[int, float, float, int, float | None], ...]
+    lows: tuple[tuple[int, float, float, float | None], ...]
+    highs: tuple[tuple[int, float, float, float | None], ...]
     variances: tuple[tuple[int, float, float, float], ...]
     coarse: tuple[tuple[int, Kind, Ahead], ...]
-    betweens: tuple[tuple[int, float, float, int, float | None, float | None], ...]
+    betweens: tuple[tuple[int, float, float, float | None, float | None], ...]
     means: tuple[tuple[int, float, float, Ahead], ...]
 
 
@@ -189,11 +186,11 @@ def _plan(window: Window, look: Look, now_ns: int) -> _Plan:
     around = 0.0 if before is None else before
     exact = int(around * EXACT)
     lines: list[tuple[int, float, float]] = []
-    lows: list[tuple[int, float, float, int, float | None]] = []
-    highs: list[tuple[int, float, float, int, float | None]] = []
+    lows: list[tuple[int, float, float, float | None]] = []
+    highs: list[tuple[int, float, float, float | None]] = []
     variances: list[tuple[int, float, float, float]] = []
     coarse: list[tuple[int, Kind, Ahead]] = []
-    betweens: list[tuple[int, float, float, int, float | None, float | None]] = []
+    betweens: list[tuple[int, float, float, float | None, float | None]] = []
     means: list[tuple[int, float, float, Ahead]] = []
     for place, kind, span_ns in look.asks:
         if kind in ("above_mean", "within", "change"):
@@ -210,7 +207,7 @@ def _plan(window: Window, look: Look, now_ns: int) -> _Plan:
                 continue
             if kind == "within":
                 low, high = (window.edge(now_ns, span_ns, least=least) for least in (True, False))
-                betweens.append((place, at_zero, rise, span_ns, low, high))
+                betweens.append((place, at_zero, rise, low, high))
             elif (ahead := window.ahead(now_ns, span_ns)) is not None:
                 if span_ns > FINE_NS:
                     means.append((place, at_zero, rise, ahead))
@@ -223,7 +220,7 @@ def _plan(window: Window, look: Look, now_ns: int) -> _Plan:
             if recent is not None and _has_baseline(window, now_ns):
                 least = kind == "above_low"
                 edge = window.edge(now_ns, span_ns, least=least)
-                (lows if least else highs).append((place, *recent.mean_by(exact), span_ns, edge))
+                (lows if least else highs).append((place, *recent.mean_by(exact), edge))
             continue
         ahead = window.ahead(now_ns, span_ns)
         if ahead is None:

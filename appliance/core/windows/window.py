@@ -160,20 +160,29 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
         return found
 
     def edge(self, now_ns: int, span_ns: int, *, least: bool) -> float | None:
-        """Return the least (or greatest) value in the span but for its newest bin, which must be the open one; None where that
-        bin is all of it. It stays what it is while the open bin is open.
+        """Return the least (or greatest) value in the span but for the open fine bin, which must be the newest; None where that
+        is all of it. It stays what it is while that bin is open.
         """
         closed, open_bin, first, _, _ = self._within(now_ns, span_ns)
-        if open_bin is None or not closed.means or first >= open_bin.index:
+        if open_bin is None or first > open_bin.index:
             return None
-        value = closed.edge(first, least=least) * self.resolution
-        held = closed.held(first)
-        return value if held is None else min(value, held) if least else max(value, held)
+        pick = min if least else max
+        values = []
+        if span_ns > FINE_NS and self.before is not None:
+            values.append((self.before.least if least else self.before.greatest) * self.resolution)
+        if closed.means and first < open_bin.index:
+            values.append(closed.edge(first, least=least) * self.resolution)
+            held = closed.held(first)
+            if held is not None:
+                values.append(held)
+        return pick(values) if values else None
 
-    def extreme(self, span_ns: int, edge: float | None, *, least: bool) -> float:
+    def extreme(self, edge: float | None, *, least: bool) -> float:
         """Return the least (or greatest) of the open bin and `edge`. Something must have been heard."""
-        open_bin = self._open(span_ns)
-        value = (open_bin.least if least else open_bin.greatest) * self.resolution
+        open_fine = self.open_fine
+        if open_fine is None:
+            raise ValueError("nothing was heard")
+        value = (open_fine.least if least else open_fine.greatest) * self.resolution
         return value if edge is None else min(value, edge) if least else max(value, edge)
 
     def _open(self, span_ns: int) -> Bin:
@@ -232,7 +241,7 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
             return None
         if first > open_bin.index:
             return open_bin.last * self.resolution
-        return self.extreme(span_ns, self.edge(now_ns, span_ns, least=least), least=least)
+        return self.extreme(self.edge(now_ns, span_ns, least=least), least=least)
 
     def _within(self, now_ns: int, span_ns: int) -> tuple[Closed, Bin | None, int, int, int]:
         """Return the closed bins and the open one, the span's first bin and its newest, and the bins' width. A moment before
