@@ -34,7 +34,7 @@ from appliance.core.profile import LEARNED_MAX_AGE_NS, Appliance
 from appliance.core.readings import Reading
 from appliance.core.senses import Learned, Sense
 from appliance.core.snapshot import Other
-from appliance.core.state import ApplianceState, DeviceState, State
+from appliance.core.state import ApplianceState, State
 from appliance.core.trust import judge
 from appliance.core.windows import BIN_NS
 from appliance.core.words import Told
@@ -135,7 +135,6 @@ def decide(
     appliances = dict(state.appliances)
     effects: list[Effect] = [*work.kept]
     next_id = state.next_id
-    devices: dict[str, DeviceState] | None = None
     wake_ns = state.wake_ns
     for step in steps:
         concerned: list[tuple[str, _Step | None]] = [(step.appliance, step)]
@@ -159,9 +158,7 @@ def decide(
             appliances[name] = after
             wake_ns = min(wake_ns, after.wake_ns)
             if any(isinstance(effect, SendCommand) for effect in effects[first:]):
-                if devices is None:
-                    devices = dict(work.devices)
-                deciding.told(devices, effects[first:], now)
+                deciding.told(work.mine(), effects[first:], now)
             if name in home.watchers and deciding.other(spec, before) != deciding.other(spec, after):
                 # Whoever watches this one looks again: once for each event, so that two who watch each other come to rest.
                 seen = {one for one, _ in concerned}
@@ -172,7 +169,7 @@ def decide(
     links = [event.connected for event in events if isinstance(event, LinkChanged)]
     return State(
         appliances,
-        work.devices if devices is None else devices,
+        work.devices,
         next_id,
         links[-1] if links else state.connected,
         now.boottime_ns if links else state.since_ns,

@@ -133,7 +133,7 @@ def told(devices: dict[str, DeviceState], effects: Sequence[Effect], now: Instan
     """Remember in `devices` which of them `effects` command: what these say next may be an echo of their cache."""
     for effect in effects:
         if isinstance(effect, SendCommand) and (before := devices.get(effect.device)) is not None:
-            devices[effect.device] = DeviceState(before.values, before.last_seen, now.boottime_ns)
+            devices[effect.device] = replace(before, told_ns=now.boottime_ns)
 
 
 def current_action(spec: Appliance, state: ApplianceState, now: Instant) -> str | None:
