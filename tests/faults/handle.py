@@ -164,6 +164,10 @@ class Handle:
         """Return what it holds in memory now."""
         return _status(self.pid, "VmRSS")
 
+    def anonymous_mib(self) -> float:
+        """Return what of it is no file: its own, which nothing but itself can give back."""
+        return _status(self.pid, "RssAnon")
+
     def peak_mib(self) -> float:
         """Return the most that any run of it has held."""
         self._remember_peak()

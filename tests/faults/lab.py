@@ -17,7 +17,7 @@ from typing import Self
 from appliance.adapters.store import Queries
 from tests.adapters.conftest import Broker, until_sync
 from tests.faults.handle import Handle
-from tests.faults.oracle import SLACK_S, Law, judge, ran_blind
+from tests.faults.oracle import SLACK_S, Law, Stall, judge, ran_blind
 from tests.faults.world import Fan, Plug, Sensor, World, now
 from tests.oracle.oracle import EQUIPMENT, SECOND, Plan, PlannedRule
 
@@ -150,6 +150,10 @@ class Lab:
         self.daemons: list[Handle] = []
         self.slack_s = SLACK_S
         """What may lie between the broker and the daemon; a row that slows the link down says so here."""
+        self.stalls: list[Stall] = []
+        """When something stood still; between those moments more may lie between them."""
+        self.more_fans: tuple[str, ...] = ()
+        """Names of further devices like the fan, which the config must name too."""
         self.config = CONFIG
         self.max_age_s, self.lease_s = MAX_AGE_S, LEASE_S
         """Of the heater; to be changed before anything is put together."""
@@ -209,6 +213,8 @@ class Lab:
             ),
             Law(self.fan, FAN_PLAN, ("off", "low", "high"), {self.air.topic: ("pm25", "pm2_5")}),
         ]
+        for name in self.more_fans:
+            self.laws.append(Law(Fan(world, name), FAN_PLAN, ("off", "low", "high"), {}))
         world.start()
         return world
 
@@ -279,7 +285,11 @@ class Lab:
         if "world" in self.__dict__:
             unsafe = [
                 *self.unsafe,
-                *(one for law in self.laws for one in judge(list(self.world.seen), law, self.slack_s)),
+                *(
+                    one
+                    for law in self.laws
+                    for one in judge(list(self.world.seen), law, self.slack_s, self.stalls)
+                ),
             ]
             told = f": {unsafe[0]}" if unsafe else ""
             found.append((f"unsafe commands{told}", len(unsafe), "", "is 0", not unsafe))

@@ -38,8 +38,17 @@ class _Known:
     heard: dict[str, dict[str, tuple[int, float]]]
 
 
-def judge(seen: Sequence[Seen], law: Law, slack_s: float = SLACK_S) -> list[str]:
+Stall = tuple[float, float]
+"""From when to when something between the sensors and the devices stood still, in seconds of boot time."""
+
+
+def judge(
+    seen: Sequence[Seen], law: Law, slack_s: float = SLACK_S, stalls: Sequence[Stall] = ()
+) -> list[str]:
     """Return what was unsafe, in words; nothing where all was well.
+
+    While something stood still, and `slack_s` after it, what was known when it began counts as well: a command of then may only
+    come through now, and nobody can take it back.
 
     A command is unsafe where none of the states of knowledge of the last `slack_s` seconds leaves it to the voices that
     protect people and equipment; where it lets a load run without the device's own timer; or where it hammers.
@@ -48,6 +57,7 @@ def judge(seen: Sequence[Seen], law: Law, slack_s: float = SLACK_S) -> list[str]
     known = deque([_Known(-1e9, frozenset(), {})])
     sent: deque[float] = deque(maxlen=BURST)
     unsafe: list[str] = []
+    longest = max((ends - began for began, ends in stalls), default=0.0) + 2 * slack_s
     for one in seen:
         if one.topic in law.sensors:
             key, channel = law.sensors[one.topic]
@@ -59,7 +69,7 @@ def judge(seen: Sequence[Seen], law: Law, slack_s: float = SLACK_S) -> list[str]
                     oracle.speaks(rule)
                 heard = {name: dict(sources) for name, sources in oracle.heard.items()}
                 known.append(_Known(one.at, frozenset(oracle.held), heard))
-                while len(known) > 1 and known[1].at < one.at - slack_s:
+                while len(known) > 1 and known[1].at < one.at - longest:
                     known.popleft()
         if one.topic != f"{BASE}/{law.device.name}/set" or one.retained or one.own:
             continue
@@ -69,13 +79,19 @@ def judge(seen: Sequence[Seen], law: Law, slack_s: float = SLACK_S) -> list[str]
         if len(sent) == BURST and one.at - sent[0] < BURST_S:
             unsafe.append(f"{BURST} commands within {one.at - sent[0]:.1f} s")
         sent.append(one.at)
-        if not any(_left(law, then, action, at) for then, at in _moments(known, one.at, slack_s)):
+        slack = _slack(one.at, slack_s, stalls)
+        if not any(_left(law, then, action, at) for then, at in _moments(known, one.at, slack)):
             unsafe.append(f"{action} at {one.at:.3f}: forbidden by what was known, {known[-1].heard}")
         lease = one.said.get("on_time")
         running = action != law.device.off and law.lease_s is not None
         if running and not (isinstance(lease, int | float) and 0 < lease <= law.lease_s):
             unsafe.append(f"{action} at {one.at:.3f} with a timer of {lease} s")
     return unsafe
+
+
+def _slack(at: float, slack_s: float, stalls: Sequence[Stall]) -> float:
+    """Return how long ago what was known may have been known where the daemon, or the command, was."""
+    return slack_s + max((at - began for began, ends in stalls if began <= at <= ends + slack_s), default=0.0)
 
 
 def _moments(known: Sequence[_Known], at: float, slack_s: float) -> list[tuple[_Known, float]]:

@@ -1,9 +1,7 @@
 """kill -9 at any time, and a disk that refuses to sync: what was acknowledged is there."""
 
 import os
-import random
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,76 +9,21 @@ from pathlib import Path
 import pytest
 
 from appliance.adapters.store import lock, schema
-from appliance.adapters.store.rows import memory_text
 from appliance.errors import ConfigError
 from tests.adapters.conftest import ROOT
-from tests.adapters.store.conftest import Disk, Keeper, decision, memory
-
-CHILD = """
-import itertools, os, sys, threading
-from pathlib import Path
-from tests.adapters.store.conftest import Keeper, decision, instant, memory
-store = Keeper().open(Path(sys.argv[1]))
-last = int(sys.argv[2]) or None
-room = threading.Semaphore(8)
-def done(number):
-    def told(error):
-        assert error is None
-        os.write(1, b"%d\\n" % number)
-        room.release()
-    return told
-first = store.restored.next_id
-for number in itertools.islice(itertools.count(first), last):
-    room.acquire()
-    store.remember("fan", memory(number))
-    store.record(decision(number), done(number))
-    if number % 7 == 0:
-        store.flush()
-for _ in range(8):
-    room.acquire()
-store.close(60)
-"""
-
-
-def child(folder: Path, last: int = 0, before: tuple[str, ...] = ()) -> "subprocess.Popen[bytes]":
-    command = [*before, sys.executable, "-c", CHILD, str(folder), str(last)]
-    return subprocess.Popen(
-        command,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+from tests.adapters.store.conftest import Disk, Keeper, decision
+from tests.adapters.store.kills import child, killed, lost, remembered
 
 
 def test_fifty_kills_lose_no_acknowledged_decision_and_no_memory(tmp_path: Path, keeper: Keeper) -> None:
-    seed = random.Random(7)
-    acknowledged: list[int] = []
-    for _ in range(50):
-        process = child(tmp_path)
-        for _ in range(seed.randint(1, 60)):
-            acknowledged.append(int(process.stdout.readline()))
-        process.send_signal(signal.SIGKILL)
-        acknowledged += [int(line) for line in process.stdout.read().split()]
-        assert process.wait() == -signal.SIGKILL
-        process.stdout.close()
+    acknowledged = killed(tmp_path, 50)
     store = keeper.open(tmp_path)
     assert len(acknowledged) >= 50
-    kept = {}
-    page = store.queries.decisions(limit=500)
-    while page:
-        kept |= {one.decision.id: one for one in page}
-        page = store.queries.decisions(before_id=page[-1].decision.id, limit=500)
-    assert [
-        number for number in acknowledged if number not in kept or kept[number].decision != decision(number)
-    ] == []
+    assert lost(store, acknowledged) == []
     assert len(acknowledged) == len(set(acknowledged)), "a number was given out twice"
     assert store.queries.verify() is None
     assert store.restored.loss is None
-    remembered = memory_text(store.restored.memories["fan"])
-    assert remembered in {
-        memory_text(memory(number)) for number in range(max(acknowledged), max(acknowledged) + 10)
-    }
+    assert remembered(store, acknowledged)
 
 
 @pytest.mark.parametrize(

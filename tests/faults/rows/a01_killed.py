@@ -15,22 +15,9 @@ ROW = Row("A1", "kill -9 at any time", "0 acknowledged decisions lost; control <
 
 
 def run(lab: Lab, size: Size) -> list[Figure]:
-    daemon, told, chance = lab.home(), Told(), random.Random(1)
-    lab.air.every_s = 0.1
-    back: list[float] = []
-    forgotten = 0
+    daemon, told = lab.home(), Told()
     kills = size.of(1000, 20)
-    for _ in range(kills):
-        word = lives(lab, daemon, told, chance.uniform(0, size.of(2.0, 0.5)))
-        daemon.kill()
-        lab.air.says(CLEAN if lab.fan.doing == "high" else DUSTY)
-        wanted, began = "off" if lab.fan.doing == "high" else "high", time.monotonic()
-        daemon.start(wait=False)
-        lab.took(lambda wanted=wanted: lab.fan.doing == wanted, 20)
-        back.append(time.monotonic() - began)
-        daemon.serves()
-        told.ask(daemon)
-        forgotten += (daemon.appliance("heater")["override"] is not None) not in word
+    back, forgotten = killed(lab, daemon, told, kills, size.of(2.0, 0.5))
     told.heard(lab)
     daemon.kill()
     return [
@@ -44,6 +31,28 @@ def run(lab: Lab, size: Size) -> list[Figure]:
     ]
 
 
+def killed(lab: Lab, daemon: Handle, told: Told, kills: int, lives_s: float) -> tuple[list[float], int]:
+    """Kill it so often, after `lives_s` at most, and start it again; return how long each start took to control, and how many words
+    of people were forgotten.
+    """
+    chance = random.Random(1)
+    lab.air.every_s = 0.1
+    back: list[float] = []
+    forgotten = 0
+    for _ in range(kills):
+        word = lives(lab, daemon, told, chance.uniform(0, lives_s))
+        daemon.kill()
+        lab.air.says(CLEAN if lab.fan.doing == "high" else DUSTY)
+        wanted, began = "off" if lab.fan.doing == "high" else "high", time.monotonic()
+        daemon.start(wait=False)
+        lab.took(lambda wanted=wanted: lab.fan.doing == wanted, 20)
+        back.append(time.monotonic() - began)
+        daemon.serves()
+        told.ask(daemon)
+        forgotten += (daemon.appliance("heater")["override"] is not None) not in word
+    return back, forgotten
+
+
 def lives(lab: Lab, daemon: Handle, told: Told, seconds: float) -> set[bool]:
     """Let it decide, and people speak, for that long; return whether an override may hold now."""
     ends = time.monotonic() + seconds
@@ -51,8 +60,8 @@ def lives(lab: Lab, daemon: Handle, told: Told, seconds: float) -> set[bool]:
     holds = daemon.appliance("heater")["override"] is not None
     while time.monotonic() < ends:
         if holds:
-            daemon.ask("/v1/appliances/heater/override", "DELETE")
-            holds = False
+            said = daemon.ask("/v1/appliances/heater/override", "DELETE")
+            holds = said.get("recorded") is not True  # more than thirty words a minute are refused
         else:
             said = daemon.ask("/v1/appliances/heater/override", "PUT", {"action": "on", "for_s": 3600})
             holds = said.get("recorded") is True
