@@ -17,47 +17,48 @@ import onnxruntime as ort
 import paho.mqtt.client as mqtt
 
 BIN_S, BINS = 30, 240
+COARSE, COARSE_BINS = 20, 48
+"""Half-minute bins in one of ten minutes, and how many of those make eight hours."""
 QUIET = {"pm2_5": 6.0, "co2": 650.0, "temperature": 22.0, "humidity": 42.0}
-ABOVE = ("co2", "temperature")
-SPREADS = (("humidity", 20), ("co2", 20))
-SLOPES = (("co2", 30), ("co2", 120), ("temperature", 60), ("humidity", 30))
-"""The features of the shipped model: how far above the least value, and spreads and slopes over so many bins."""
+STEADY = 20.0
+"""ppm that are added to every range that is divided by, as the shipped model's feature has it."""
 
 
 class Series:
-    """The means of the last two hours' bins of one quantity, as if a quiet room had been heard before."""
+    """The means of the last two hours' bins of one quantity, and the least and greatest of the last eight hours' ten minutes, as if a quiet
+    room had been heard before.
+    """
 
     def __init__(self, quiet: float) -> None:
         self.means = np.array([quiet * random.uniform(0.98, 1.02) for _ in range(BINS)])
+        self.least = np.full(COARSE_BINS, quiet * 0.98)
+        self.greatest = np.full(COARSE_BINS, quiet * 1.02)
         self.bin, self.total, self.count = -1, 0.0, 0
 
     def add(self, value: float, at: int) -> None:
         if at != self.bin:
             self.means = np.roll(self.means, -1)
+            if at // COARSE != self.bin // COARSE:
+                self.least, self.greatest = np.roll(self.least, -1), np.roll(self.greatest, -1)
+                self.least[-1] = self.greatest[-1] = value
             self.bin, self.total, self.count = at, 0.0, 0
         self.total += value
         self.count += 1
         self.means[-1] = self.total / self.count
-
-
-def weights(bins: int) -> np.ndarray:
-    """Return what the means of so many bins are weighed with for their least-squares slope a minute."""
-    places = np.arange(bins) - (bins - 1) / 2
-    return places / (places @ places) * 60 / BIN_S
-
-
-WEIGHTS = {bins: weights(bins) for _, bins in SLOPES}
+        self.least[-1] = min(self.least[-1], value)
+        self.greatest[-1] = max(self.greatest[-1], value)
 
 
 def features(room: dict[str, Series]) -> np.ndarray:
-    co2_low, temperature_low = (room[name].means[-4:].mean() - room[name].means.min() for name in ABOVE)
-    humidity_spread, co2_spread = (room[name].means[-bins:].std() for name, bins in SPREADS)
-    co2_15, co2_60, temperature_30, humidity_15 = (
-        WEIGHTS[bins] @ room[name].means[-bins:] for name, bins in SLOPES
-    )
+    """The features of the shipped model: how far CO2 lies above its least and below its greatest, where within its range, and its spread."""
+    co2 = room["co2"]
+    recent, low, high = co2.means[-4:].mean(), co2.least.min(), co2.greatest.max()
     row = (
-        co2_low, temperature_low, humidity_spread, co2_15, co2_60, temperature_30, humidity_15, co2_spread
-    )  # fmt: skip
+        recent - co2.means.min(),
+        co2.means.max() - recent,
+        (recent - low) / (high - low + STEADY),
+        co2.means[-60:].std(),
+    )
     return np.array([row], np.float32)
 
 
