@@ -5,7 +5,6 @@ network, the disk, or any rule of its own about what an appliance should do.
 """
 
 from collections.abc import Mapping, Sequence, Set as AbstractSet
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -35,16 +34,12 @@ from appliance.core.readings import Reading
 from appliance.core.senses import Learned, Sense
 from appliance.core.snapshot import Other
 from appliance.core.state import ApplianceState, State
-from appliance.core.trust import judge
+from appliance.core.trust import verdict
 from appliance.core.windows import BIN_NS
 from appliance.core.words import Told
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-_Said = Mapping[str, "tuple[NDArray[np.float32], NDArray[np.float32]]"]
-"""By model, its rows (N, F) of one wake-up and the probabilities (N, L) that it gave them."""
+_Said = Mapping[str, tuple[list[list[float]], Sequence[int | None]]]
+"""By model, of its rows of one wake-up: the probabilities (N, L) that it gave them, and what its novelty region says of each (N)."""
 
 
 class Controller:
@@ -252,14 +247,20 @@ def _rows(
     return found
 
 
-def _ask(home: Home, rows: Mapping[str, list[list[float]]]) -> "_Said":
-    """Return for each model all its rows, and what it says to them at once."""
+def _ask(home: Home, rows: Mapping[str, list[list[float]]]) -> _Said:
+    """Return what each model says to all its rows at once, and how novel they are."""
     if not rows:
         return {}
     import numpy as np  # noqa: PLC0415  a home without a model has no use for it
 
-    tables = {name: np.array(table, dtype=np.float32) for name, table in rows.items()}
-    return {name: (table, home.classifiers[name].predict(table)) for name, table in tables.items()}
+    said: dict[str, tuple[list[list[float]], Sequence[int | None]]] = {}
+    for name, table in rows.items():
+        classifier = home.classifiers[name]
+        features = np.array(table, dtype=np.float32)
+        region = classifier.trust.novelty
+        unlike = [None] * len(table) if region is None else region.unlike_each(features)
+        said[name] = classifier.predict(features).tolist(), unlike
+    return said
 
 
 def _apply(
@@ -267,7 +268,7 @@ def _apply(
     spec: Appliance,
     state: ApplianceState,
     step: _Step,
-    said: "_Said",
+    said: _Said,
     now: Instant,
     effects: list[Effect],
 ) -> ApplianceState | None:
@@ -277,16 +278,10 @@ def _apply(
         learned = heard = dict(state.learned)
         for channel, model, index in step.rows:
             trust = home.classifiers[model].trust
-            table, answers = said[model]
-            probabilities: list[float] = answers[index].tolist()
-            alpha = spec.alpha(channel)
-            label, quality, reason = judge(
-                probabilities,
-                table[index],
-                trust,
-                alpha,
-                trust.levels(state.memory.trust.get(channel), alpha),
-            )
+            answers, unlike = said[model]
+            probabilities, alpha = answers[index], spec.alpha(channel)
+            levels = trust.levels(state.memory.trust.get(channel), alpha)
+            label, quality, reason = verdict(probabilities, unlike[index], trust, alpha, levels)
             if label is None:
                 heard[channel] = Learned(None, 0.0, quality, reason, now, LEARNED_MAX_AGE_NS)
                 continue

@@ -279,3 +279,13 @@ def test_another_error_level_or_version_begins_anew() -> None:
 def test_the_error_levels_of_cards_hold_those_that_are_usually_asked_for() -> None:
     assert {0.05, 0.10} <= set(ALPHAS)
     assert list(ALPHAS) == sorted(ALPHAS, reverse=True)
+
+
+def test_many_rows_are_judged_as_each_by_itself() -> None:
+    """A replay decides one reading at a time what a wake-up decided for many."""
+    rng = np.random.default_rng(3)
+    region = novelty_region(rng.normal(size=(2000, 4)) * (1.0, 40.0, 0.2, 3.0))
+    rows = (rng.normal(size=(500, 4)) * (1.5, 60.0, 0.4, 5.0)).astype(np.float32)
+    rows[7, 2] = np.nan
+    assert region.unlike_each(rows) == [region.unlike(row) for row in rows]
+    assert {None, -1} < set(region.unlike_each(rows)), "nothing but the box, or nothing at all, was asked"

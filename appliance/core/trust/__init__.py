@@ -4,11 +4,11 @@
 """
 
 from appliance.core.trust.adapting import RATE, Adapted, adapt
-from appliance.core.trust.judging import HARD, NONE_FITS, UNKNOWN, UNLIKE, Trust, judge
+from appliance.core.trust.judging import HARD, NONE_FITS, UNKNOWN, UNLIKE, Trust, judge, verdict
 from appliance.core.trust.novelty import Region
 from appliance.core.trust.sets import ALPHA, ALPHAS, Sets, needed
 
 __all__ = [
     "ALPHA", "ALPHAS", "HARD", "NONE_FITS", "RATE", "UNKNOWN", "UNLIKE", "Adapted", "Region", "Sets", "Trust", "adapt",
-    "judge", "needed",
+    "judge", "needed", "verdict",
 ]  # fmt: skip

@@ -59,22 +59,32 @@ def judge(
     alpha: float = ALPHA,
     levels: Sequence[float] | None = None,
 ) -> tuple[str | None, Quality, str | None]:
+    """Return the likeliest label, its quality, and the reason where it is not GOOD, for the features `row` (F,); else as `verdict`."""
+    unlike = None if trust.novelty is None or not isfinite(sum(probabilities)) else trust.novelty.unlike(row)
+    return verdict(probabilities, unlike, trust, alpha, levels)
+
+
+def verdict(
+    probabilities: Sequence[float],
+    unlike: int | None,
+    trust: Trust,
+    alpha: float = ALPHA,
+    levels: Sequence[float] | None = None,
+) -> tuple[str | None, Quality, str | None]:
     """Return the likeliest label, its quality, and the reason where it is not GOOD.
 
-    `probabilities` (L,) are calibrated and sum to one; `row` (F,) are the features that gave them. GOOD (sure at `alpha`) needs a set
-    of one label, and features like those of training. `levels`: error levels by label, where labels have made it more careful. A row
-    with anything not finite, as follows from an unknown feature, says nothing: the label is None.
+    `probabilities` (L,) are calibrated and sum to one; `unlike` is what the novelty region says of the features that gave them. GOOD
+    (sure at `alpha`) needs a set of one label, and features like those of training. `levels`: error levels by label, where labels
+    have made it more careful. A row with anything not finite, as follows from an unknown feature, says nothing: the label is None.
     """
     if not isfinite(sum(probabilities)):
         return None, Quality.UNCERTAIN, UNKNOWN
     top = max(probabilities)
     label = trust.labels[probabilities.index(top)]
-    if trust.novelty is not None:
-        unlike = trust.novelty.unlike(row)
-        if unlike is not None:
-            # As a whole, or one feature by itself.
-            named = f": {trust.features[unlike]}" if 0 <= unlike < len(trust.features) else ""
-            return label, Quality.UNCERTAIN, f"{UNLIKE}{named}"
+    if unlike is not None:
+        # As a whole, or one feature by itself.
+        named = f": {trust.features[unlike]}" if 0 <= unlike < len(trust.features) else ""
+        return label, Quality.UNCERTAIN, f"{UNLIKE}{named}"
     if trust.sets is None:
         return (label, Quality.GOOD, None) if top >= trust.threshold else (label, Quality.UNCERTAIN, HARD)
     thresholds = trust.sets.at(alpha) if levels is None else trust.sets.least(levels)
