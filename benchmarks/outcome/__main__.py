@@ -66,6 +66,8 @@ def tested_home(job: tuple) -> dict[str, list[float]]:
         },
         "on above 12, off below 8": homes.checked(stage, seed, minutes),
         "our rules": stage.live(policies.Rules("none", start), words["nothing"]),
+        "our rules + presence": stage.live(policies.Rules("presence", start), said),
+        "our rules + air-event": stage.live(policies.Rules("air-event", start), words["nothing"]),
         "our rules + model": figures,
         "our rules + true presence": stage.live(policies.Rules("told", start), words["truth"]),
     }

@@ -102,14 +102,20 @@ class Told:
 class Rules:
     """The shipped profile through the very core that runs in a home, its limits on PM2.5 times `scale`.
 
-    `mind` is "none" (no model), "model" (the shipped one asks the sensors itself) or "told" (the word it is given).
+    `mind` is "none" (no model), "model" (the shipped ones ask the sensors themselves), "told" (the same, but for the word on presence that it
+    is given), "presence" (that word alone) or "air-event" (that model alone).
     """
 
     def __init__(self, mind: str, start: datetime, scale: float = 1.0) -> None:
-        self.told = Told() if mind == "told" else None
-        minds: dict[str, Classifier] = {"none": {}, "model": _shipped(), "told": {"presence": self.told}}[
-            mind
-        ]
+        self.told = Told() if mind in ("told", "presence") else None
+        shipped = _shipped()
+        minds: dict[str, Classifier] = {
+            "none": {},
+            "model": shipped,
+            "told": {**shipped, "presence": self.told},
+            "presence": {"presence": self.told},
+            "air-event": {"air-event": shipped["air-event"]},
+        }[mind]
         self.spec = _spec(scale)
         self.start = Instant("bench", _BOOTED_S * SECOND, round(start.timestamp()) * SECOND)
         home = Home([self.spec], minds, UTC)
