@@ -9,20 +9,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.core.trust import Region, Sets, needed
-from appliance.core.trust.fitting import conformal_thresholds, novelty_region
+from appliance.core.trust.fitting import novelty_region
 from appliance.errors import LearnError
+from appliance.learn.days import WAYS, Way, case_of, choose_way
 from appliance.learn.judging import calibration_error, log_loss
 from appliance.learn.lessons import COLD, LEARN, RECORDED, Lessons
 from appliance.learn.recipe import Recipe
 
 
 class Calibration(msgspec.Struct, frozen=True):
-    """`temperature` divides the logits; `error` is the expected calibration error before and after, on held-out rows."""
+    """`temperature` divides the logits; `error` is the expected calibration error before and after, on held-out rows. `way`: how the sets came to
+    their thresholds, and `ways` what each that was tried covers on a day that it did not see.
+    """
 
     temperature: float
     sets: Sets
     novelty: Region
     error: tuple[float, float]
+    way: str = "rows"
+    ways: tuple[Way, ...] = ()
 
 
 def calibrate(
@@ -30,7 +35,8 @@ def calibrate(
 ) -> Calibration:
     """Return the calibration that held-out `probabilities` (N, L) give; `columns` are the model's features in the lessons' spec.
 
-    The rows are those of the recorded rooms, also after cold starts: what is promised is for such days, not for other rooms.
+    The rows are those of the recorded rooms, also after cold starts: what is promised is for such days, not for other rooms. Thresholds come
+    from them too, but where the recipe's ways say otherwise.
 
     Raises:
         LearnError: a label has fewer held-out rows than the smallest error level of the recipe needs.
@@ -41,12 +47,19 @@ def calibrate(
     enough_for(recipe, labels)
     temperature = best_temperature(said, labels)
     warm = heated(said, temperature)
-    sets = conformal_thresholds(warm, labels, recipe.alphas)
+    case = case_of(lessons, heated(probabilities, temperature))
+    ways, way = choose_way(recipe.calibration.ways, case)
+    sets = WAYS[way](case, recipe.alphas)
     learnt = (lessons.uses & LEARN) > 0
     known = np.isfinite(lessons.rows[:, columns]).all(axis=1) & learnt
     region = novelty_region(lessons.rows[known][:, columns], lessons.block[known])
     return Calibration(
-        temperature, sets, region, (calibration_error(said, labels), calibration_error(warm, labels))
+        temperature,
+        sets,
+        region,
+        (calibration_error(said, labels), calibration_error(warm, labels)),
+        way,
+        ways,
     )
 
 

@@ -25,6 +25,16 @@ STEPS_ACROSS = 32
 """Feature steps, for caching: so many between the hundredth least and hundredth greatest value (assumed)."""
 
 
+_WAYS_SAID = {
+    "rows": "from the same rows",
+    "rooms": "from the same rows and those of imitated rooms",
+    "days_alike": "from the same rows, each day with the same weight",
+    "median_day": "from the median of the days' own thresholds",
+    "worst_day": "from the most careful of the days' own thresholds",
+    "worst_room": "from the most careful of the thresholds of the recorded and the imitated rooms",
+}
+
+
 class About(Protocol):
     """What a card is told from: a cycle."""
 
@@ -83,7 +93,7 @@ def card_of(
         " test files unopened",
         architecture=f"{architectures()[chosen.kind].title}, size {chosen.size}, on {len(chosen.features)} features",
         calibration=f"temperature {found.temperature:.3f} fitted on held-out {word}; expected calibration error"
-        f" {found.error[0]:.3f} before, {found.error[1]:.3f} after; prediction sets for each label by itself, from the same rows",
+        f" {found.error[0]:.3f} before, {found.error[1]:.3f} after; prediction sets for each label by itself, {_WAYS_SAID[found.way]}",
         held_out=held_out,
         worst=f"worst held-out {word[:-1]}: accuracy {worst:.3f}; worst room: accuracy {min(a for a, _ in mean.values()):.3f};"
         f" accuracy as recorded between {low:.3f} and {high:.3f} (95 %, {word} drawn anew)",
@@ -92,8 +102,7 @@ def card_of(
         seed=recipe.seed,
         sets=found.sets,
         novelty=found.novelty,
-        guarantees="for each label by itself, at each error level, the share of rows whose set misses the truth is at most that level, as long as"
-        f" rows are like those of the held-out {word}: another room, season or sensor is not, and there the share is only measured, not promised",
+        guarantees=_promised(recipe, found, word),
         steps=tuple(
             float(f"{max(width, 1e-6) / STEPS_ACROSS:.3g}") for width in (spread[1] - spread[0]).tolist()
         ),
@@ -116,3 +125,21 @@ def _threshold(said: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
         if min(right) >= SURE_ACCURACY:
             return round(float(threshold), 3)
     return 1.0
+
+
+def _promised(recipe: Recipe, found: Calibration, word: str) -> str:
+    way = next((one for one in found.ways if one.name == found.way), None)
+    if way is None:
+        return (
+            "for each label by itself, at each error level, the share of rows whose set misses the truth is at most that level, as long as"
+            f" rows are like those of the held-out {word}: another room, season or sensor is not, and there the share is only measured, not promised"
+        )
+    key = f"{ALPHA:g}"
+    shares = " and ".join(
+        f"{share:.3f} of {label!r}" for share, label in zip(way.covered[key], recipe.labels, strict=True)
+    )
+    return (
+        f"nothing is promised of a new day, which so few {word} cannot carry, it is measured: on {word} that its thresholds did not see, at the"
+        f" error level {key}, the set held the truth in {shares} as recorded (mean over {word}; the worst {way.worst[key]:.3f}), and in"
+        f" {min(way.anywhere[key]):.3f} of the worse label over all rooms; another room, season or sensor is none of these"
+    )

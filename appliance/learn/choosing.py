@@ -14,7 +14,7 @@ from appliance.errors import BudgetError, LearnError
 from appliance.learn.architectures import Architecture, Lesson, Student, architectures
 from appliance.learn.export import Graph, softmax
 from appliance.learn.features import SERIES, Told
-from appliance.learn.judging import Judged, judge_rooms
+from appliance.learn.judging import Judged
 from appliance.learn.lessons import JUDGE, LEARN, Lessons
 from appliance.learn.recipe import Recipe
 from appliance.learn.teaching import available, teach
@@ -182,9 +182,10 @@ def family_columns(lessons: Lessons, span_s: int) -> tuple[int, ...]:
 
 
 def choose_teacher(
-    recipe: Recipe, lessons: Lessons, parallel: Parallel, tell: Told
+    recipe: Recipe, lessons: Lessons, parallel: Parallel, tell: Told, names: Sequence[str] = ()
 ) -> tuple[list[Choice], Choice, NDArray[np.float64]]:
-    """Return all teachers that were tried, the one that is chosen, and its held-out probabilities (N, L).
+    """Return all teachers that were tried, the one that is chosen, and its held-out probabilities (N, L). `names`: the features, where these
+    were chosen by groups.
 
     How far back features look is chosen first, with the cheapest teacher that is no line (boosting, where it is among them); then
     the teachers are tried on that family.
@@ -192,11 +193,15 @@ def choose_teacher(
     kinds = available(recipe.teacher.kinds)
     scout = next((kind for kind in ("lightgbm", "boosting") if kind in kinds), kinds[0])
     families = {name: family_columns(lessons, span) for name, span in FAMILIES.items()}
-    rooms = lessons.judged()
+    by = recipe.split.judged
+    if recipe.features.groups:
+        families = {
+            "the best set of groups": tuple(index_of(lessons, name) for name in names),
+        }
     tell("train", 0, len(families) + len(kinds))
     trials = [Trial(lessons, scout, -1, columns, recipe.seed) for columns in families.values()]
     outcomes = parallel(trials)
-    values = [judge_rooms(filled(one), lessons.labels, rooms).value for one in outcomes]
+    values = [lessons.judge(one.probabilities, by).value for one in outcomes]
     family = list(families)[int(np.argmax(values))]
     tell("train", len(families), len(families) + len(kinds))
     rest = [kind for kind in kinds if kind != scout]
@@ -204,7 +209,7 @@ def choose_teacher(
         *parallel([Trial(lessons, kind, -1, families[family], recipe.seed) for kind in rest]),
         outcomes[int(np.argmax(values))],
     ]
-    names = tuple(lessons.spec.features[at].name for at in families[family])
+    seen = tuple(lessons.spec.features[at].name for at in families[family])
     found = []
     learn = (lessons.uses & LEARN) > 0
     for kind, outcome in zip([*rest, scout], outcomes, strict=True):
@@ -216,13 +221,18 @@ def choose_teacher(
             len(recipe.labels),
             recipe.seed,
         )
-        judged = judge_rooms(filled(outcome), lessons.labels, rooms)
-        found.append(Choice(kind, -1, names, judged, taught.size, family=family))
+        judged = lessons.judge(outcome.probabilities, by)
+        found.append(Choice(kind, -1, seen, judged, taught.size, family=family))
         tell("train", len(families) + len(found), len(families) + len(kinds))
-    best = max(found, key=lambda one: one.judged.accuracy)
-    near = [one for one in found if one.judged.accuracy >= best.judged.accuracy - recipe.teacher.within]
+    best = max(_merit(one) for one in found)
+    near = [one for one in found if _merit(one) >= best - recipe.teacher.within]
     chosen = min(near, key=lambda one: one.bytes)
     return found, chosen, outcomes[found.index(chosen)].probabilities
+
+
+def _merit(one: Choice) -> float:
+    """What teachers, and the steps of pruning, are held against: accuracy, but where days are judged the value itself."""
+    return one.judged.value if one.judged.days else one.judged.accuracy
 
 
 def filled(outcome: Outcome) -> NDArray[np.float64]:
@@ -314,9 +324,12 @@ def choose_student(
     for number, (outcome, (name, size, columns)) in enumerate(zip(parallel(trials), about, strict=True)):
         found.append(_choice(recipe, lessons, outcome, name, size, columns, soft))
         tell("distil", number + 1, len(trials))
-    best = max(found, key=lambda one: one.judged.value)
-    near = [one for one in found if one.judged.value >= best.judged.value - recipe.students.within]
-    chosen = min(near, key=lambda one: (one.bytes, -one.judged.value))
+    fitting = found
+    if recipe.split.judged == "days":
+        fitting = [one for one in found if one.bytes <= recipe.budgets.bytes] or found
+    best = max(fitting, key=lambda one: one.judged.value)
+    near = [one for one in fitting if one.judged.value >= best.judged.value - recipe.students.within]
+    chosen = min(near, key=lambda one: (-one.judged.worst, one.bytes, -one.judged.value))
     lost = teacher.judged.accuracy - chosen.judged.accuracy
     if lost > recipe.budgets.distil:
         raise BudgetError(
@@ -345,7 +358,7 @@ def _choice(
         kind,
         size,
         tuple(lessons.spec.features[at].name for at in columns),
-        judge_rooms(filled(outcome), lessons.labels, lessons.judged()),
+        lessons.judge(outcome.probabilities, recipe.split.judged),
         len(model),
         student.parameters,
         student.operations,
@@ -404,9 +417,7 @@ def prune_student(
             for one, (size, some) in zip(outcomes, tried, strict=True)
         ]
         steps += made
-        enough = [
-            one for one in made if one.judged.accuracy >= student.judged.accuracy - recipe.budgets.prune
-        ]
+        enough = [one for one in made if _merit(one) >= _merit(student) - recipe.budgets.prune]
         if not enough:
             break
         chosen = max(enough, key=lambda one: one.judged.value)
@@ -438,7 +449,6 @@ def fewer(
     scout = "mlp" if "mlp" in recipe.students.architectures else recipe.students.architectures[0]
     size = architectures()[scout].sizes[-1 if len(architectures()[scout].sizes) < 2 else 1]
     kept = [index_of(lessons, name) for name in names]
-    rooms = lessons.judged()
     steps: list[tuple[float, list[int]]] = []
     whole = len(kept)
     while True:
@@ -460,7 +470,7 @@ def fewer(
             ]
         )
         mixed = np.mean([filled(one) for one in outcomes], axis=0)
-        steps.append((judge_rooms(mixed, lessons.labels, rooms).value, list(kept)))
+        steps.append((lessons.judge(mixed, recipe.split.judged).value, list(kept)))
         if len(kept) <= LEAST_FEATURES:
             break
         worth = np.mean([one.worth for one in outcomes], axis=0)

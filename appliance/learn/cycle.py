@@ -19,13 +19,13 @@ from threadpoolctl import threadpool_limits
 
 from appliance.bundle import Manifest, write_bundle
 from appliance.core.features import FeatureSpec
-from appliance.learn import calibrating, choosing, sources
+from appliance.learn import calibrating, choosing, grouping, sources
 from appliance.learn.architectures import Student
 from appliance.learn.carding import card_of
 from appliance.learn.choosing import Choice, Outcome, Trial
+from appliance.learn.days import Way
 from appliance.learn.export import softmax
 from appliance.learn.features import Told
-from appliance.learn.judging import judge_rooms
 from appliance.learn.lessons import LEARN, Job, Lessons, lessons
 from appliance.learn.recipe import Recipe
 from appliance.learn.recordings import Recording
@@ -38,11 +38,13 @@ T = TypeVar("T")
 
 
 class Taught(msgspec.Struct, frozen=True):
-    """What training gave: the teachers that were tried, the chosen one, and the features that students get."""
+    """What training gave: the teachers that were tried, the chosen one, the features that students get; and the sets of groups of features,
+    the best first, where the recipe names groups."""
 
     tried: tuple[Choice, ...]
     chosen: Choice
     features: tuple[str, ...]
+    sets: tuple[Choice, ...] = ()
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -53,10 +55,11 @@ class Made(msgspec.Struct, frozen=True):
 
 
 class Seeds(msgspec.Struct, frozen=True):
-    """What calibrating gave: the manifest, and how each seed did on held-out rows."""
+    """What calibrating gave: the manifest, how each seed did on held-out rows, and what each way to thresholds covers on a new day."""
 
     manifest: Manifest
     held_out: tuple[Choice, ...]
+    ways: tuple[Way, ...] = ()
 
 
 class Cycle:
@@ -111,6 +114,12 @@ class Cycle:
         """train: teachers and features."""
 
         def make() -> Taught:
+            if self.recipe.features.groups:
+                sets, best = grouping.choose_set(self.recipe, self.lessons, self._trials, self._tell)
+                tried, chosen, _ = choosing.choose_teacher(
+                    self.recipe, self.lessons, self._trials, self._tell, best.features
+                )
+                return Taught(tuple(tried), chosen, best.features, tuple(sets))
             tried, chosen, _ = choosing.choose_teacher(self.recipe, self.lessons, self._trials, self._tell)
             soft, _ = choosing.taught_answers(self.recipe, self.lessons, chosen)
             names = choosing.fewer(self.recipe, self.lessons, chosen.features, soft, self._trials, self._tell)
@@ -196,7 +205,6 @@ class Cycle:
     def _calibrate(self) -> Seeds:
         recipe, table, chosen = self.recipe, self.lessons, self.pruned.chosen
         columns = [choosing.index_of(table, name) for name in chosen.features]
-        rooms = table.judged()
         seeds = range(recipe.seed, recipe.seed + recipe.students.seeds)
         outcomes = self._trials(
             [
@@ -213,7 +221,7 @@ class Cycle:
             ]
         )
         each = tuple(
-            msgspec.structs.replace(chosen, judged=judge_rooms(choosing.filled(one), table.labels, rooms))
+            msgspec.structs.replace(chosen, judged=table.judge(one.probabilities, recipe.split.judged))
             for one in outcomes
         )
         teacher = self.taught.chosen
@@ -232,7 +240,7 @@ class Cycle:
         answers = softmax(student.logits(golden.astype(np.float64))).astype(np.float32)
         manifest = write_bundle(self.folder, model, card, golden, answers)
         self._tell("calibrate", 2, 2)
-        return Seeds(manifest, each)
+        return Seeds(manifest, each, found.ways)
 
     # ---- work, and what is kept of it
 

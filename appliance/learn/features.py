@@ -32,6 +32,13 @@ SPANS: tuple[tuple[Kind, tuple[int, ...]], ...] = (
 )
 """The features that may be tried of each channel, with their spans in seconds. All are relative to the room itself, or slopes: levels
 tell one room from another, not what goes on in it."""
+GROUPS: dict[str, tuple[tuple[Kind, int], ...]] = {
+    "baseline": (("above_low", 7200), ("within", 28_800)),
+    "slope": (("slope", 900), ("slope", 3600)),
+    "spread": (("spread", 1800),),
+    "time_of_day": (("day_sin", 0), ("day_cos", 0)),
+}
+"""Groups of features that are taken or left as one, with their spans in seconds: each of every channel, but the time of day."""
 SERIES = tuple(range(900, 7201, 900))
 """The spans of `change` that a convolution looks along, in seconds."""
 LEAST_ROWS = 3
@@ -52,21 +59,32 @@ def named(kind: Kind, channel: str, span_s: int) -> Feature:
     return Feature(f"{channel}_{kind}_{span_s // 60}min", kind, channel, span_s)
 
 
-def offered(channels: Sequence[str], interval_s: float, *, time_of_day: bool, series: bool) -> FeatureSpec:
-    """Return all features that can be told from `channels` at this interval; what is too short for it is left out.
+def offered(
+    channels: Sequence[str],
+    interval_s: float,
+    *,
+    time_of_day: bool,
+    series: bool,
+    groups: Sequence[str] = (),
+) -> FeatureSpec:
+    """Return all features that can be told from `channels` at this interval; what is too short for it is left out. With `groups`, none but
+    those of these.
 
     Raises:
         LearnError: the interval is so long that nothing is left.
     """
+    grouped: tuple[tuple[Kind, tuple[int, ...]], ...] = tuple(
+        (kind, (span,)) for group in groups for kind, span in GROUPS[group] if span
+    )
     found = [
         named(kind, channel, span)
         for channel in channels
-        for kind, spans in (*SPANS, *((("change", SERIES),) if series else ()))
+        for kind, spans in (*(grouped or SPANS), *((("change", SERIES),) if series else ()))
         for span in spans
         if span >= LEAST_ROWS * interval_s
         or (kind in ("above_low", "below_high", "within") and span >= interval_s)
     ]
-    if not any(feature.kind == "slope" for feature in found):
+    if not any(feature.kind == "slope" for feature in found) and (not groups or not found):
         raise LearnError(
             f"rows {interval_s:.0f} s apart are too far apart: windows remember a day, slopes at most two hours",
             hint="a model needs at least a row every 40 minutes",

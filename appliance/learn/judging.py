@@ -3,7 +3,7 @@
 Never in here: fitting, or opening test files.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -15,10 +15,14 @@ RESAMPLES = 500
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """How a model did on held-out rows. `rooms`: name -> (accuracy, macro F1); mean and worst over rooms, of both together."""
+    """How a model did on held-out rows. `rooms`: name -> (accuracy, macro F1); mean and worst over rooms, of both together.
+
+    `days`: the accuracy of each held-out day (or group), the mean over rooms; none where rooms are what is judged by.
+    """
 
     rooms: dict[str, tuple[float, float]]
     log_loss: float
+    days: dict[str, float] = {}
 
     @property
     def accuracy(self) -> float:
@@ -32,22 +36,59 @@ class Judged(msgspec.Struct, frozen=True):
 
     @property
     def value(self) -> float:
-        """What is chosen by: half the mean over rooms, half the worst room, each the mean of accuracy and macro F1."""
+        """What is chosen by: the mean over held-out days; where rooms are judged, half the mean over rooms, half the worst room, each
+        the mean of accuracy and macro F1.
+        """
+        if self.days:
+            return float(np.mean(list(self.days.values())))
         each = [(accuracy + f1) / 2 for accuracy, f1 in self.rooms.values()]
         return float(np.mean(each) + min(each)) / 2
 
+    @property
+    def worst(self) -> float:
+        """What decides between candidates that are alike: the worst held-out day; 0 where rooms are judged, whose worst is in the value."""
+        return min(self.days.values(), default=0.0)
+
+    def mean(self, others: Sequence["Judged"]) -> "Judged":
+        """Return the mean of this and `others`, which were judged on the same rooms and days."""
+        each = [self, *others]
+        return Judged(
+            {
+                name: (
+                    float(np.mean([one.rooms[name][0] for one in each])),
+                    float(np.mean([one.rooms[name][1] for one in each])),
+                )
+                for name in self.rooms
+            },
+            float(np.mean([one.log_loss for one in each])),
+            {day: float(np.mean([one.days[day] for one in each])) for day in self.days},
+        )
+
 
 def judge_rooms(
-    probabilities: NDArray[np.float64], labels: NDArray[np.int64], rooms: Mapping[str, NDArray[np.bool_]]
+    probabilities: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    rooms: Mapping[str, NDArray[np.bool_]],
+    block: NDArray[np.int64] | None = None,
 ) -> Judged:
-    """Judge `probabilities` (N, L) in each of `rooms`: name -> which rows (N,)."""
+    """Judge `probabilities` (N, L) in each of `rooms`: name -> which rows (N,); with `block` (N,) each held-out day counts alike."""
     said = probabilities.argmax(axis=1)
     found = {}
     for name, rows in rooms.items():
         if rows.any():
             found[name] = (float((said[rows] == labels[rows]).mean()), macro_f1(labels[rows], said[rows]))
+    days: dict[str, list[float]] = {}
+    for rows in rooms.values() if block is not None else ():
+        held = block if block is not None else labels
+        for day in np.unique(held[rows]).tolist():
+            own = rows & (held == day)
+            days.setdefault(str(day), []).append(float((said[own] == labels[own]).mean()))
     any_room = np.any(list(rooms.values()), axis=0)
-    return Judged(found, log_loss(probabilities[any_room], labels[any_room]))
+    return Judged(
+        found,
+        log_loss(probabilities[any_room], labels[any_room]),
+        {day: float(np.mean(each)) for day, each in days.items()},
+    )
 
 
 def macro_f1(labels: NDArray[np.int64], said: NDArray[np.int64]) -> float:

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from appliance.core.features import FeatureSpec
 from appliance.errors import LearnError
 from appliance.learn.features import Told, matrix, offered, starts
+from appliance.learn.judging import Judged, judge_rooms
 from appliance.learn.recipe import Recipe
 from appliance.learn.recordings import Recording, channels_of
-from appliance.learn.rooms import drawn, imitated
+from appliance.learn.rooms import Room, drawn, imitated
 from appliance.learn.splitting import blocks, folds
 
 RECORDED, COLD = "as recorded", "after a cold start"
@@ -50,6 +51,11 @@ class Lessons(msgspec.Struct):
         judged = (self.uses & JUDGE) > 0
         found = {name: judged & (self.room == at) for at, name in enumerate(self.rooms)}
         return {name: rows for name, rows in found.items() if rows.any()}
+
+    def judge(self, probabilities: NDArray[np.float64], by: str) -> Judged:
+        """Judge `probabilities` (N, L), NaN where nothing was judged, by "rooms" or "days"."""
+        said = np.nan_to_num(probabilities, nan=0.0)
+        return judge_rooms(said, self.labels, self.judged(), self.block if by == "days" else None)
 
 
 class _Part(msgspec.Struct):
@@ -96,6 +102,7 @@ def lessons(
         interval,
         time_of_day=recipe.features.time_of_day,
         series="cnn" in recipe.students.architectures,
+        groups=recipe.features.groups,
     )
     own_blocks = blocks(recordings, recipe.split.by)
     every = recipe.features.every or max(1, round(60.0 / max(interval, 1.0)))
@@ -122,7 +129,7 @@ def lessons(
         to_judge = number >= recipe.rooms.imitated
         for at, (one, block) in enumerate(zip(recordings, own_blocks, strict=True)):
             rng = np.random.default_rng([recipe.seed, number, at, 1])
-            other, order = imitated(one, drawn(np.random.default_rng([recipe.seed, number, 2])), rng)
+            other, order = imitated(one, _room(recipe, number), rng)
             add(other, block[order], sparse, len(names), JUDGE if to_judge else LEARN, "imitated")
         names.append(
             f"imitated {number + 1 - recipe.rooms.imitated * to_judge}{' (judged)' if to_judge else ''}"
@@ -148,6 +155,10 @@ def lessons(
         made.rows = rows
         tell("features", number + 1, len(jobs))
     return _joined(recipe, spec, parts, names, first)
+
+
+def _room(recipe: Recipe, number: int) -> Room:
+    return drawn(np.random.default_rng([recipe.seed, number, 2]), recipe.rooms.rhythm)
 
 
 class Job(msgspec.Struct):

@@ -60,19 +60,26 @@ class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is held out as one: a "day" or a whole "group"; at most `folds` at a time, so that long data stay feasible."""
+    """What is held out as one: a "day" or a whole "group"; at most `folds` at a time, so that long data stay feasible.
+
+    `judged`: what candidates are compared by: "rooms" (half the mean over rooms, half the worst), or "days" (the mean over what is held out
+    of the mean over rooms, ties by the worst of them).
+    """
 
     by: Literal["day", "group"] = "day"
     folds: int = 10
+    judged: Literal["rooms", "days"] = "rooms"
 
 
 class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which features are offered: of which channels (none named: all), and whether the time of day is one.
 
     `most`: so many are kept at most. `every`: features are taken of each n-th row (0: about one a minute for what was recorded).
+    `groups` (appliance.learn.features.GROUPS): instead of all that could be offered, all subsets of these are compared, over all subsets of the channels.
     """
 
     channels: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
     time_of_day: bool = False
     most: int = 16
     every: int = 0
@@ -81,12 +88,14 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Rooms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many other rooms are imitated from the recorded ones: to learn from, and to be judged by. `every`: each n-th row of them.
 
+    `rhythm`: "others" shifts their clocks, so that the time of day tells nothing; "kept" leaves them as they are.
     `simulated`: so many homes of appliance.simulate are learnt from as well, `simulated_days` each; half as many more are judged by.
     """
 
     imitated: int = 16
     judged: int = 8
     every: int = 4
+    rhythm: Literal["others", "kept"] = "others"
     simulated: int = 0
     simulated_days: float = 2.0
 
@@ -120,6 +129,12 @@ class Budgets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prune: Share = 0.005
 
 
+class Calibrate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """In which `ways` (appliance.learn.days.WAYS) thresholds of prediction sets are tried; held-out days choose, where there is more than one."""
+
+    ways: tuple[str, ...] = ("rows",)
+
+
 class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the card says that nobody can measure."""
 
@@ -147,6 +162,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     teacher: Teacher = Teacher()
     students: Students = Students()
     budgets: Budgets = Budgets()
+    calibration: Calibrate = Calibrate()
     card: Words = Words()
 
     @property

@@ -50,6 +50,9 @@ class Room(msgspec.Struct, frozen=True):
         heating_k: half the difference of the day's warmest and coldest hour that heating adds.
         wetter: water in its air over the recorded room's, as a factor.
         noise: of its sensors, in usual noises.
+        scale: channel -> factor by which its sensor exaggerates what moves.
+        ageing: channel -> by how much its sensor reads more after a week, in the quantity's unit.
+        lag_h: how long the air takes to mix as far as the sensor: time constant of a first-order lag, in hours.
         shuffled: its days come in another order, so quiet and busy days are mixed otherwise.
         shifted_h: so many hours later by the clock.
     """
@@ -63,12 +66,17 @@ class Room(msgspec.Struct, frozen=True):
     heating_k: float = 0.0
     wetter: float = 1.0
     noise: float = 0.0
+    scale: dict[str, float] = {}
+    ageing: dict[str, float] = {}
+    lag_h: float = 0.0
     shuffled: bool = False
     shifted_h: float = 0.0
 
 
-def drawn(rng: np.random.Generator) -> Room:
-    """Return one room of many, wide about the recorded one; the ranges are assumed."""
+def drawn(rng: np.random.Generator, rhythm: str = "others") -> Room:
+    """Return one room of many, wide about the recorded one; the ranges are assumed. With the rhythm "kept" its clock is the recorded one's, and
+    its sensors also age, exaggerate and lag.
+    """
 
     def factor(most: float) -> float:
         return float(exp(rng.uniform(-log(most), log(most))))
@@ -76,7 +84,7 @@ def drawn(rng: np.random.Generator) -> Room:
     def some(size: float) -> float:
         return float(rng.uniform(-size, size))
 
-    return Room(
+    room = Room(
         air_change=factor(3.0),
         in_use=float(rng.choice([1.0, 1.0, 2.0, 4.0, 8.0])),
         gain=factor(2.0),
@@ -92,6 +100,15 @@ def drawn(rng: np.random.Generator) -> Room:
         noise=float(rng.choice([0.0, 0.5, 1.0])),
         shuffled=bool(rng.random() < 0.5),
         shifted_h=float(rng.choice([0.0, 3.0, 6.0, 9.0, 12.0, 15.0, 18.0, 21.0])),
+    )
+    if rhythm == "others":
+        return room
+    return msgspec.structs.replace(
+        room,
+        shifted_h=0.0,
+        scale={name: factor(1.15) for name in ("co2", "temperature", "humidity")},
+        ageing={"co2": some(30.0), "temperature": some(0.3), "humidity": some(2.0)},
+        lag_h=float(rng.choice([0.0, 0.0, 5.0, 15.0])) / 60.0,
     )
 
 
@@ -120,7 +137,7 @@ def imitated(
     for name, whole in made.items():
         step = QUANTITIES[name].resolution * NOISE_STEPS.get(name, 2.0)
         column = (
-            whole
+            _sensed(name, whole, hours, room)
             + room.offsets.get(name, 0.0)
             + _wandering(len(hours), hours, room.drift.get(name, 0.0), rng)
             + rng.normal(0.0, 1.0, len(hours)) * room.noise * step
@@ -181,6 +198,24 @@ def _humidity(
     smooth = _smoothed(given, hours, 1.0)
     wet = room.wetter * (low + (water - low) * smooth)
     return np.clip(wet / _saturation(made["temperature"]), 1.0, 99.0)
+
+
+def _sensed(
+    name: str, whole: NDArray[np.float64], hours: NDArray[np.float64], room: Room
+) -> NDArray[np.float64]:
+    """What a sensor that lags, exaggerates and ages says of the air."""
+    if room.lag_h > 0.0:
+        known = np.isfinite(whole)
+        passed = np.diff(np.cumsum(hours)[known], prepend=0.0)
+        late = np.full(len(whole), np.nan)
+        if known.any():
+            late[known] = _smoothed(whole[known], passed, room.lag_h)
+        whole = late
+    scale = room.scale.get(name, 1.0)
+    if scale != 1.0:
+        middle = float(np.nanmedian(whole))
+        whole = middle + scale * (whole - middle)
+    return whole + room.ageing.get(name, 0.0) * np.cumsum(hours) / 168.0
 
 
 def _saturation(temperature: NDArray[np.float64]) -> NDArray[np.float64]:
