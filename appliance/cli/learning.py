@@ -166,7 +166,16 @@ def _report(cycle: "Cycle") -> None:
         lambda: plumes.checks(cycle, bundle, classifier),
     )
     seeds = cycle.calibrated.held_out
-    parts = pages.parts_of(made, bundle, cycle.recipe, all_choices(cycle), seeds, cycle.taught.chosen)
+    parts = pages.parts_of(
+        made,
+        bundle,
+        cycle.recipe,
+        all_choices(cycle),
+        seeds,
+        cycle.taught.chosen,
+        cycle.taught.sets,
+        cycle.calibrated.ways,
+    )
     pictures = [
         (
             "What was tried: bytes against the held-out value.",

@@ -3,11 +3,17 @@
 from collections.abc import Sequence
 from html import escape
 
-from appliance.bundle import Bundle
+from appliance.bundle import Bundle, Card
 from appliance.learn.choosing import Choice
+from appliance.learn.days import Way
 from appliance.learn.recipe import Recipe
 from appliance.learn.reporting import Report, Result
 
+SETS_SHOWN = 16
+_VALUES = {
+    "rooms": "half the mean over rooms and half the worst room, of accuracy and macro F1 together",
+    "days": "the mean over what is held out of the mean accuracy over rooms, ties by the worst",
+}
 Part = tuple[str, list[list[str]] | None]
 """A paragraph or heading (`# `), or a table whose first row is its head."""
 
@@ -58,6 +64,8 @@ def parts_of(
     choices: Sequence[Choice],
     seeds: Sequence[Choice],
     teacher: Choice,
+    sets: Sequence[Choice] = (),
+    ways: Sequence[Way] = (),
 ) -> list[Part]:
     """Return the whole report as parts."""
     card = bundle.card
@@ -146,8 +154,9 @@ def parts_of(
     found.append((
         (f"Of {len(each)} seeds the accuracy is {min(one.accuracy for one in each):.4f} to {max(one.accuracy for one in each):.4f}, the value"
         f" {min(one.value for one in each):.4f} to {max(one.value for one in each):.4f}; the first is shipped, not the best. The value, by which"
-        " everything is chosen, is half the mean over rooms and half the worst room, of accuracy and macro F1 together."), None,
+        f" everything is chosen, is {_VALUES[recipe.split.judged]}."), None,
     ))  # fmt: skip
+    found += _days(recipe, card, sets, ways)
     rows = [["room", "accuracy", "macro F1", "sure, α .10", "right when sure", "rows"]]
     rows += [
         [
@@ -197,6 +206,61 @@ def parts_of(
             ]
             rows.append([opening.at, str(opening.version), f"`{opening.digest[:12]}`", *cells])
         found.append(("", [head, *rows]))
+    return found
+
+
+def _days(recipe: Recipe, card: Card, sets: Sequence[Choice], ways: Sequence[Way]) -> list[Part]:
+    found: list[Part] = []
+    if sets:
+        head = ["set of features", "how many", "value", "worst", "log loss"]
+        rows = [
+            [
+                one.family,
+                str(len(one.features)),
+                f"{one.judged.value:.4f}",
+                f"{one.judged.worst:.4f}",
+                f"{one.judged.log_loss:.4f}",
+            ]
+            for one in sets[:SETS_SHOWN]
+        ]
+        found += [
+            (
+                f"Sets of features, the best {len(rows)} of {len(sets)} that were tried, each as a small net of its own:",
+                None,
+            ),
+            ("", [head, *rows]),
+        ]
+    if ways:
+        head = [
+            "way to thresholds",
+            "α",
+            *(f"covered: {word}" for word in card.labels),
+            *(f"in all rooms: {word}" for word in card.labels),
+            "worst",
+            "sure",
+            "sure in all rooms",
+        ]
+        rows = [
+            [
+                one.name.replace("_", " "),
+                level,
+                *(f"{share:.3f}" for share in one.covered[level]),
+                *(f"{share:.3f}" for share in one.anywhere[level]),
+                f"{one.worst[level]:.3f}",
+                f"{one.sure_recorded[level]:.3f}",
+                f"{one.sure[level]:.3f}",
+            ]
+            for one in ways
+            for level in one.covered
+        ]
+        word = "day" if recipe.split.by == "day" else "group"
+        found += [
+            (
+                f"Ways to the thresholds of prediction sets, taken from all but one {word} and asked of that one, the mean over {word}s:",
+                None,
+            ),
+            ("", [head, *rows]),
+        ]
     return found
 
 

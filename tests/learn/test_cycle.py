@@ -169,3 +169,23 @@ def test_one_command_does_all_of_it_and_its_pages_stand_alone(tmp_path) -> None:
     assert "Is the room in use?" in (tmp_path / "models/used/report.md").read_text("utf-8")
     refused = CliRunner().invoke(cli, ["learn", "train", "absence"])
     assert "absence" in str(refused.exception)
+
+
+def test_a_recipe_that_judges_days_and_groups_ends_in_a_bundle_of_one_set_that_says_what_it_measured(
+    tmp_path,
+) -> None:
+    groups = '[features]\ngroups = ["baseline", "time_of_day"]\ntime_of_day = true'
+    recipe = RECIPE.replace("[features]", groups).replace("[split]", '[split]\njudged = "days"')
+    recipe = recipe.replace("[rooms]", '[rooms]\nrhythm = "kept"')
+    recipe += '[calibration]\nways = ["rows", "worst_day"]\n'
+    cycle = cycle_in(folder_with(tmp_path, recipe))
+    cycle.run("calibrate")
+    sets = {one.features for one in cycle.taught.sets}
+    assert len(sets) == 3 * 2
+    assert cycle.taught.features in sets
+    bundle = load_bundle(cycle.folder)
+    OnnxClassifier(bundle)
+    assert {one.name for one in bundle.card.features.features} <= set(cycle.taught.features)
+    assert len(cycle.pruned.chosen.judged.days) == 8
+    assert [one.name for one in cycle.calibrated.ways] == ["rows", "worst_day"]
+    assert "nothing is promised of a new day" in bundle.card.guarantees

@@ -89,3 +89,30 @@ def test_a_plume_begins_where_the_rule_says_and_quiet_is_far_from_it() -> None:
     assert quiet[:29].all()
     assert quiet[106:].all()
     assert len(numbers) == 180
+
+
+def test_a_room_that_keeps_its_hours_has_the_same_air_and_its_own_clock() -> None:
+    for seed in range(20):
+        other, kept = (drawn(np.random.default_rng(seed), rhythm) for rhythm in ("others", "kept"))
+        assert (other.air_change, other.gain, other.heating_k) == (kept.air_change, kept.gain, kept.heating_k)
+        assert kept.shifted_h == 0.0
+        assert set(kept.ageing) == set(kept.scale) == {"co2", "temperature", "humidity"}
+        assert (other.ageing, other.scale, other.lag_h) == ({}, {}, 0.0)
+
+
+def test_a_sensor_ages_over_the_week_exaggerates_and_lags() -> None:
+    one = office(days=8)
+    co2 = one.values["co2"]
+
+    def said(**differs) -> np.ndarray:
+        made, _ = imitated(one, Room(**differs), np.random.default_rng(0))
+        return made.values["co2"]
+
+    aged = said(ageing={"co2": 30.0}) - co2
+    assert aged[0] == pytest.approx(0.0, abs=1e-6)
+    assert aged[7 * 1440] == pytest.approx(30.0, abs=0.1)
+    assert np.ptp(said(scale={"co2": 1.1})) == pytest.approx(1.1 * np.ptp(co2), rel=1e-6)
+    late = said(lag_h=0.25)
+    first = int(np.argmax(co2 > 421.0))
+    assert late[first + 15] - 420.0 < co2[first + 15] - 420.0
+    assert np.abs(late - co2).mean() < 40.0
