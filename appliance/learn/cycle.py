@@ -235,10 +235,11 @@ class Cycle:
             student = self.student(recipe.seed, found.temperature)
         model = choosing.exported(student, len(columns), len(recipe.labels))
         known = np.flatnonzero(np.isfinite(table.rows[:, columns]).all(axis=1) & (table.room == 0))
-        golden = table.rows[known[np.linspace(0, len(known) - 1, GOLDEN_ROWS).astype(int)]][:, columns]
+        picked = known[np.linspace(0, len(known) - 1, GOLDEN_ROWS).astype(int)]
+        golden = table.rows[picked][:, columns]
         card = card_of(self, found, each, calibrating.heated(probabilities, found.temperature), taught)
         answers = softmax(student.logits(golden.astype(np.float64))).astype(np.float32)
-        manifest = write_bundle(self.folder, model, card, golden, answers)
+        manifest = write_bundle(self.folder, model, card, golden, answers, table.labels[picked])
         self._tell("calibrate", 2, 2)
         return Seeds(manifest, each, found.ways)
 

@@ -81,7 +81,7 @@ def _rows(case: Case, alphas: Sequence[float]) -> Sets:
 
 
 def _rooms(case: Case, alphas: Sequence[float]) -> Sets:
-    return conformal_thresholds(case.said, case.labels, alphas)
+    return _of_parts(lambda own: np.zeros(len(own.labels), np.int64), min, recorded=False)(case, alphas)
 
 
 def _days_alike(case: Case, alphas: Sequence[float]) -> Sets:
@@ -134,7 +134,9 @@ def _sets(case: Case, alphas: Sequence[float], threshold: Callable[[int, float],
     found = tuple(
         tuple(floor(threshold(label, alpha) * DIGITS) / DIGITS for label in range(count)) for alpha in levels
     )
-    return Sets(tuple(levels), found, tuple(int((case.labels == label).sum()) for label in range(count)))
+    # Imitated rooms are the recorded minutes again: they add no rows.
+    rows = [int((case.recorded & (case.labels == label)).sum()) for label in range(count)]
+    return Sets(tuple(levels), found, tuple(rows))
 
 
 def _middle(values: Sequence[float]) -> float:
