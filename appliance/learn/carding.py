@@ -88,7 +88,8 @@ def card_of(
         licence=recipe.card.licence,
         citation=recipe.card.citation,
         split=f"{len(np.unique(blocks))} {word}, each held out in its turn from every room, for choosing and calibration, so the held-out"
-        f" scores flatter a little; from the start and from a cold start every 6 hours; {recipe.rooms.imitated} imitated rooms and"
+        f" scores flatter a little; from the start and from a cold start every 6 hours; {recipe.rooms.imitated} imitated rooms"
+        f"{' that keep the hours' if recipe.rooms.rhythm == 'kept' else ''} and"
         f" {recipe.rooms.simulated} simulated homes to learn from, {recipe.rooms.judged} and {recipe.rooms.simulated // 2} others to be judged by;"
         " test files unopened",
         architecture=f"{architectures()[chosen.kind].title}, size {chosen.size}, on {len(chosen.features)} features",

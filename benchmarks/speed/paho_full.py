@@ -20,8 +20,8 @@ BIN_S, BINS = 30, 240
 COARSE, COARSE_BINS = 20, 48
 """Half-minute bins in one of ten minutes, and how many of those make eight hours."""
 QUIET = {"pm2_5": 6.0, "co2": 650.0, "temperature": 22.0, "humidity": 42.0}
-STEADY = 20.0
-"""ppm that are added to every range that is divided by, as the shipped model's feature has it."""
+STEADY = {"co2": 20.0, "temperature": 0.2}
+"""ppm and °C that are added to every range that is divided by, as the shipped model's features have it."""
 
 
 class Series:
@@ -49,15 +49,32 @@ class Series:
         self.greatest[-1] = max(self.greatest[-1], value)
 
 
+def within(series: Series, steady: float) -> float:
+    """Where the last two minutes lie between the least and the greatest of eight hours."""
+    low, high = series.least.min(), series.greatest.max()
+    return float((series.means[-4:].mean() - low) / (high - low + steady))
+
+
+def slope(means: np.ndarray) -> float:
+    """The least-squares slope of these bins, per minute."""
+    times = (np.arange(len(means)) - (len(means) - 1) / 2) * BIN_S / 60
+    return float(times @ means / (times @ times))
+
+
 def features(room: dict[str, Series]) -> np.ndarray:
-    """The features of the shipped model: how far CO2 lies above its least and below its greatest, where within its range, and its spread."""
-    co2 = room["co2"]
-    recent, low, high = co2.means[-4:].mean(), co2.least.min(), co2.greatest.max()
+    """The features of the shipped model: CO2 against its own past, its slopes and its spread, where temperature is in its range, and the hour."""
+    co2 = room["co2"].means
+    local = time.localtime()
+    angle = 2 * np.pi * (local.tm_hour * 60 + local.tm_min) / 1440
     row = (
-        recent - co2.means.min(),
-        co2.means.max() - recent,
-        (recent - low) / (high - low + STEADY),
-        co2.means[-60:].std(),
+        co2[-4:].mean() - co2.min(),
+        within(room["co2"], STEADY["co2"]),
+        slope(co2[-30:]),
+        slope(co2[-120:]),
+        co2[-60:].std(),
+        within(room["temperature"], STEADY["temperature"]),
+        np.sin(angle),
+        np.cos(angle),
     )
     return np.array([row], np.float32)
 

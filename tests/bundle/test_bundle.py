@@ -54,7 +54,14 @@ def test_what_is_shipped_is_whole() -> None:
 
 def test_a_bundle_that_is_written_again_has_the_same_bytes(tmp_path) -> None:
     bundle = load_bundle(shipped("presence"))
-    write_bundle(tmp_path, bundle.model, bundle.card, bundle.golden_rows, bundle.golden_probabilities)
+    write_bundle(
+        tmp_path,
+        bundle.model,
+        bundle.card,
+        bundle.golden_rows,
+        bundle.golden_probabilities,
+        bundle.golden_labels,
+    )
     for name in FILES:
         assert (tmp_path / name).read_bytes() == (shipped("presence") / name).read_bytes(), name
 
