@@ -51,7 +51,8 @@ def lived(tmp_path_factory):
     """Eight days of a simulated room in a store, and what somebody told of it twice a day."""
     folder = tmp_path_factory.mktemp("lived")
     daemon = in_home(Daemon(folder, 1))
-    room = Home(0, start=START, step_s=30.0, parameters=HomeParameters.draw(np.random.default_rng(20_000)))
+    # A home that the shipped model fits badly: where a refit helps nothing, none is made.
+    room = Home(0, start=START, step_s=30.0, parameters=HomeParameters.draw(np.random.default_rng(20_004)))
     began = Instant("room", SECOND, round(START.timestamp()) * SECOND)
     now = began
     store = Store(folder / "state", lambda: now)
