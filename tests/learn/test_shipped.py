@@ -9,7 +9,7 @@ from appliance.learn import data as source
 from appliance.learn.recipe import load_recipe, recipes
 from appliance.learn.reporting import Report
 
-UNOPENED = {"presence"}
+UNOPENED: set[str] = set()
 """Models whose tests were not opened since this version was chosen: the report says so, and its next opening takes the name off this list."""
 
 
