@@ -13,8 +13,9 @@ log = logging.getLogger(__name__)
 
 STANDSTILL_S = 3.0
 """Who looks at the link every second and did not for so long, stood still: stopped, suspended, or starved."""
-ECHO_S = 3.0
-"""A heartbeat that is away for so much longer than usual means that the broker, or the way to it, stood still."""
+ECHO_S = 6.0
+"""A heartbeat that is away for so much longer than usual means that the broker, or the way to it, stood still: longer than a burst of
+ten thousand readings is worked at."""
 USUAL = 0.25
 """How much of what is usual the newest heartbeat makes up."""
 QUIET_S = 60.0
