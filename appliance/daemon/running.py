@@ -410,17 +410,17 @@ def _senses_back(home: Home, state: State, store: Store, now: Instant) -> State:
             later = store.queries.events(found[2] - 1)
         else:
             later = store.queries.heard_since(Instant(now.boot_id, 0, 0), MAX_REHEARD)
-        heard = list(islice(later, MAX_REHEARD))
+        # Row by row: all of them at once would be most of the memory that the process ever needs.
+        return rehear(
+            state,
+            home.routes,
+            home.word_routes,
+            (
+                (Reading(row.device, row.metric, row.value, row.unit), row.at, row.retained)
+                for row in islice(later, MAX_REHEARD)
+                if row.at.boot_id == now.boot_id and row.at.boottime_ns <= now.boottime_ns
+            ),
+        )
     except StoreError as broken:
         log.warning("senses start empty: %s", broken.message)
         return state
-    return rehear(
-        state,
-        home.routes,
-        home.word_routes,
-        (
-            (Reading(row.device, row.metric, row.value, row.unit), row.at, row.retained)
-            for row in heard
-            if row.at.boot_id == now.boot_id and row.at.boottime_ns <= now.boottime_ns
-        ),
-    )
