@@ -406,10 +406,11 @@ def _senses_back(home: Home, state: State, store: Store, now: Instant) -> State:
     try:
         found = store.queries.snapshot()
         if found is not None and found[1].boot_id == now.boot_id and found[1].boottime_ns <= now.boottime_ns:
-            state = unpack(found[0], state)
-            later = store.queries.events(found[2] - 1)
+            state, since, first = unpack(found[0], state), found[1], found[2]
         else:
-            later = store.queries.heard_since(Instant(now.boot_id, 0, 0), MAX_REHEARD)
+            since, first = Instant(now.boot_id, 0, 0), 0
+        # Of more than can be heard again the newest; what came before the snapshot is in it.
+        later = (row for row in store.queries.heard_since(since, MAX_REHEARD) if row.seq >= first)
         # Row by row: all of them at once would be most of the memory that the process ever needs.
         return rehear(
             state,
