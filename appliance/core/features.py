@@ -142,10 +142,11 @@ def row(windows: Mapping[str, Window], spec: FeatureSpec, now: Instant, zone: tz
                 value = _STATISTIC[kind](ahead, window.exact(FINE_NS + 1))
                 if value is not None:
                     values[place] = value
-    for place, feature in spec.times:
+    if spec.times:
         local = now.local(zone)
         angle = 2 * pi * (local.hour * 60 + local.minute) / 1440
-        values[place] = sin(angle) if feature.kind == "day_sin" else cos(angle)
+        for place, feature in spec.times:
+            values[place] = sin(angle) if feature.kind == "day_sin" else cos(angle)
     return values
 
 
