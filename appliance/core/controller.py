@@ -152,8 +152,9 @@ def decide(
             )
             appliances[name] = after
             wake_ns = min(wake_ns, after.wake_ns)
-            if any(isinstance(effect, SendCommand) for effect in effects[first:]):
-                deciding.told(work.mine(), effects[first:], now)
+            for effect in effects[first:]:
+                if isinstance(effect, SendCommand):
+                    work.commanded(effect.device)
             if name in home.watchers and deciding.other(spec, before) != deciding.other(spec, after):
                 # Whoever watches this one looks again: once for each event, so that two who watch each other come to rest.
                 seen = {one for one, _ in concerned}

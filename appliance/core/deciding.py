@@ -3,7 +3,7 @@
 This is the one place where commands leave the core. Never in here: what a voice wants, or how it is weighed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import tzinfo
 
 from msgspec.structs import replace
@@ -34,7 +34,7 @@ from appliance.core.profile import Appliance
 from appliance.core.rules import Conclusion, conclude
 from appliance.core.senses import Sense
 from appliance.core.snapshot import Other, Snapshot
-from appliance.core.state import ApplianceState, DeviceState
+from appliance.core.state import ApplianceState
 from appliance.core.weighing import FREE, Weighed, reach, weigh
 from appliance.core.windows import BIN_NS
 from appliance.errors import ProfileError
@@ -127,13 +127,6 @@ def entitled(spec: Appliance, action: str, authority: Authority, current: int | 
 def opened(memory: Memory) -> tuple[Advice, ...]:
     """Return what a person may still accept or dismiss."""
     return tuple(one for one in memory.advice if not one.answered) if memory.advice else ()
-
-
-def told(devices: dict[str, DeviceState], effects: Sequence[Effect], now: Instant) -> None:
-    """Remember in `devices` which of them `effects` command: what these say next may be an echo of their cache."""
-    for effect in effects:
-        if isinstance(effect, SendCommand) and (before := devices.get(effect.device)) is not None:
-            devices[effect.device] = replace(before, told_ns=now.boottime_ns)
 
 
 def current_action(spec: Appliance, state: ApplianceState, now: Instant) -> str | None:

@@ -103,7 +103,13 @@ class Fold:
                 self.words[appliance] = concerned[appliance] = {**words, channel: told}
         return concerned
 
-    def mine(self) -> dict[str, DeviceState]:
+    def commanded(self, device: str) -> None:
+        """Remember that `device` is commanded now: what it says next may be an echo of its cache."""
+        before = self.devices.get(device)
+        if before is not None:
+            self._mine()[device] = replace(before, told_ns=self._now.boottime_ns)
+
+    def _mine(self) -> dict[str, DeviceState]:
         """Return `devices`, to be altered: copied once a wake-up, since the state's own never is."""
         if self._devices is None:
             self.devices = self._devices = dict(self.devices)
@@ -128,7 +134,7 @@ class Fold:
             passed_s = (now_ns - doubted[1]) / SECOND
             if abs(said_s - doubted[0] - passed_s) <= PACE_S + PACE * passed_s and passed_s > PACE_S:
                 return False
-        self.mine()[event.device] = replace(before, doubted=(said_s, now_ns))
+        self._mine()[event.device] = replace(before, doubted=(said_s, now_ns))
         return True
 
     def _dropped(self, event: ReadingArrived) -> dict[str, set[str]]:
@@ -148,7 +154,7 @@ class Fold:
         values = {reading.metric: reading.value for reading in event.readings}
         told_ns = None if before is None else before.told_ns
         if before is not None or len(self.devices) < MAX_DEVICES:
-            self.mine()[event.device] = DeviceState(values, event.last_seen, told_ns)
+            self._mine()[event.device] = DeviceState(values, event.last_seen, told_ns)
         if event.resent is not None:
             return event.resent
         if before is None or before.values != values:

@@ -14,6 +14,8 @@ RETAIN = 0x01
 QOS_1 = 0x02
 QOS_2 = 0x04
 """Bits of a PUBLISH's first byte, by MQTT 3.1.1, 3.3.1."""
+PUBACK = b"\x40\x02"
+"""Acknowledges the PUBLISH whose number follows (3.4)."""
 LONGEST_HEAD = 5
 """Bytes of a packet's fixed header, at most (2.2.3)."""
 
@@ -59,15 +61,13 @@ def message(data: bytes, begins: Head) -> tuple[Message, bytes]:
     """
     first, body, end = begins
     named = body + 2
-    said = named + (data[body] << 8 | data[body + 1]) if named <= end else end + 1
-    acknowledge = b""
-    if first & QOS_1:
-        acknowledge = b"\x40\x02" + data[said : said + 2]
-        said += 2
+    topic_ends = _topic_ends(data, body) if named <= end else end + 1
+    said = topic_ends + 2 if first & QOS_1 else topic_ends
     if said > end:
         raise ValueError("a PUBLISH that is shorter than its topic")
-    topic = data[named : said - 2 if acknowledge else said]
-    return Message(topic.decode(), data[said:end], first & RETAIN == RETAIN), acknowledge
+    # Between the topic and what is said lies the packet's number, where it has one.
+    acknowledge = PUBACK + data[topic_ends:said] if said > topic_ends else b""
+    return Message(data[named:topic_ends].decode(), data[said:end], first & RETAIN == RETAIN), acknowledge
 
 
 def acknowledgement(data: bytes, begins: Head) -> tuple[bytes, int]:
@@ -81,8 +81,13 @@ def acknowledgement(data: bytes, begins: Head) -> tuple[bytes, int]:
     named = body + 2
     if len(data) < named:
         return b"", named
-    said = named + (data[body] << 8 | data[body + 1]) + 2
-    return (b"", said) if len(data) < said <= end else (b"\x40\x02" + data[said - 2 : said], said)
+    topic_ends = _topic_ends(data, body)
+    said = topic_ends + 2
+    return (b"", said) if len(data) < said <= end else (PUBACK + data[topic_ends:said], said)
+
+
+def _topic_ends(data: bytes, body: int) -> int:
+    return body + 2 + (data[body] << 8 | data[body + 1])
 
 
 def publish(topic: str, payload: bytes, *, retain: bool) -> bytes:

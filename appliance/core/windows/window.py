@@ -179,9 +179,7 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
 
     def extreme(self, edge: float | None, *, least: bool) -> float:
         """Return the least (or greatest) of the open bin and `edge`. Something must have been heard."""
-        open_fine = self.open_fine
-        if open_fine is None:
-            raise ValueError("nothing was heard")
+        open_fine = self._open(BIN_NS)
         value = (open_fine.least if least else open_fine.greatest) * self.resolution
         return value if edge is None else min(value, edge) if least else max(value, edge)
 
