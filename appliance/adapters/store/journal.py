@@ -160,16 +160,11 @@ class Journal(File):
     def _rows(
         self, connection: sqlite3.Connection, heard: Sequence[Entry], first: int
     ) -> Iterator[tuple[Any, ...]]:
-        streams, boots = self._streams, dict[str, int]()
         for number, (kind, device, metric, unit, at, value, quality, reason, flags) in enumerate(
             map(msgspec.structs.astuple, heard), first
         ):
-            stream = streams.get((kind, device, metric, unit))
-            if stream is None:
-                stream = self._stream(connection, (kind, device, metric, unit))
-            boot = boots.get(at.boot_id)
-            if boot is None:
-                boot = boots[at.boot_id] = self.boot(connection, at.boot_id)
+            stream = self._stream(connection, (kind, device, metric, unit))
+            boot = self.boot(connection, at.boot_id)
             yield number, stream, boot, at.boottime_ns, at.wall_ns, value, quality, reason, flags
 
     def _stream(self, connection: sqlite3.Connection, key: tuple[int, str, str, str | None]) -> int:
