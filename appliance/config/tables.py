@@ -33,7 +33,7 @@ class HomeTable(_Table):
 
 
 class TlsTable(_Table):
-    """`[mqtt.tls]`: an encrypted link to the broker."""
+    """`[mqtt.tls]`, `[edge.tls]`: an encrypted link."""
 
     ca_file: str | None = Field(default=None, description="certificates to trust instead of the system's")
     cert_file: str | None = Field(default=None, description="this client's certificate")
@@ -64,6 +64,58 @@ class BrokerTable(_Table):
     """`[broker]`: for a home without one."""
 
     embedded: bool = Field(default=False, description="start a small broker of our own (extra [broker])")
+
+
+class EdgeTable(_Table):
+    """`[edge]`: a bigger machine nearby that is offered the hard cases; without this section none is."""
+
+    url: str = Field(
+        pattern=r"^https?://[^\s/?#@]{1,253}(/[^\s?#]{0,200})?$",
+        description="where it is, as http://nas.local:8322",
+    )
+    token_file: str | None = Field(
+        default=None, description="a file (mode 0600) whose first line is the token it asks for"
+    )
+    tls: TlsTable | None = Field(default=None, description="whom to believe, and who we are there")
+    deadline_ms: int = Field(
+        default=300,
+        ge=20,
+        le=10_000,
+        description="an answer later than this is none; rules have acted already",
+    )
+    cases_percent: float = Field(
+        default=5.0, ge=0.0, le=100.0, description="at most this share of cases is offered"
+    )
+    mb_a_day: float = Field(
+        default=1.0, ge=0.0, le=10_000.0, description="at most this much is sent and received in a day"
+    )
+    audits_a_day: int = Field(
+        default=48,
+        ge=0,
+        le=1440,
+        description="so many easy cases a day are offered too, to measure the local model",
+    )
+    cache_entries: int = Field(
+        default=10_000, ge=0, le=1_000_000, description="so many answers are kept; 0: none is"
+    )
+    cache_days: float = Field(default=30.0, gt=0.0, le=400.0, description="an answer is kept so long")
+    recheck_percent: float = Field(
+        default=2.0,
+        ge=0.0,
+        le=100.0,
+        description="this share of cached answers is asked again, to measure them",
+    )
+    wrong_hit_percent: float = Field(
+        default=5.0,
+        gt=0.0,
+        le=100.0,
+        description="above this share of wrong ones the cache narrows, or stops",
+    )
+    models: dict[str, str] = Field(
+        default={},
+        max_length=16,
+        description="model -> the bigger one that is asked, by default NAME-teacher",
+    )
 
 
 class StoreTable(_Table):
@@ -193,6 +245,7 @@ class Settings(_Table):
     mqtt: MqttTable = MqttTable()
     broker: BrokerTable = BrokerTable()
     store: StoreTable = StoreTable()
+    edge: EdgeTable | None = None
     http: HttpTable = HttpTable()
     log: LogTable = LogTable()
     zigbee2mqtt: Zigbee2mqttTable = Zigbee2mqttTable()

@@ -103,6 +103,22 @@ class LinkChanged(msgspec.Struct, frozen=True, gc=False, tag=True):
     connected: bool
 
 
+class EdgeAnswered(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """The model `edge`, of a bigger machine, said of the case `bucket` of a model's `channel`: `probabilities` (L), in the order of its card's
+    labels, finite and summing to one. `cached`: it had said so of a like case. `audit`: the label that the local model was sure of, where
+    this measures that model and is no voice.
+    """
+
+    appliance: str
+    channel: str
+    edge: str
+    version: int
+    bucket: tuple[int, ...]
+    probabilities: tuple[float, ...]
+    cached: bool = False
+    audit: str | None = None
+
+
 class Tick(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Time passed, and somebody wanted to know."""
 
@@ -116,6 +132,7 @@ Event = (
     | AdviceAnswered
     | AlarmAcknowledged
     | Labelled
+    | EdgeAnswered
     | LinkChanged
     | Tick
 )
@@ -236,6 +253,24 @@ class AskState(msgspec.Struct, frozen=True):
     properties: tuple[str, ...]
 
 
+class AskEdge(msgspec.Struct, frozen=True):
+    """Offer a case of the local `model`'s `channel` to the model `edge` in `version`, on a bigger machine. Nothing waits for the answer.
+
+    `row` (F,) are the edge model's own features, in its card's order and units; `bucket` (F,) which like cases it stands for. `audit`:
+    the label that the local model is sure of, where this measures that model; else it is a hard case, `because`.
+    """
+
+    appliance: str
+    channel: str
+    model: str
+    edge: str
+    version: int
+    row: tuple[float, ...]
+    bucket: tuple[int, ...]
+    because: str
+    audit: str | None = None
+
+
 class Recommend(msgspec.Struct, frozen=True):
     """Show `advice` to people, who may accept or dismiss it: all that is open for `appliance`, perhaps nothing any more."""
 
@@ -283,4 +318,4 @@ class Notify(msgspec.Struct, frozen=True):
     text: str
 
 
-Effect = SendCommand | AskState | Recommend | Record | Repeat | Remember | Keep | Notify
+Effect = SendCommand | AskState | AskEdge | Recommend | Record | Repeat | Remember | Keep | Notify
