@@ -18,7 +18,7 @@ RISE = 2.0
 """A fallen model rises when it is shown to disagree less often than this many times its budget. To be shown within the budget itself, a
 model that is exactly as good as its card would need audits without end."""
 LEAST_BUDGET = 0.005
-"""A card's disagreement counts as this much at least: fewer held-out days than would tell less apart are behind any card."""
+"""A card's disagreement counts as this much at least: no card rests on so many days that it could tell less from nothing."""
 DAYS = 28
 """So many days are kept for people to look at; nothing is decided by them."""
 LABELS = 16
@@ -50,7 +50,7 @@ class Audits(msgspec.Struct, frozen=True):
 
     `fallen`: it may not act. Since the day `since`, when the sequence number `number` began, `disagreed` of `trials` audits disagreed;
     `evidence` (tilts) is that for the next change of standing, empty where none can follow. `labelled` and `missed` count what people
-    said of this version in all. A few hundred bytes, whatever happens.
+    said of this version in all. Less than a kilobyte with two labels, and bounded whatever happens.
     """
 
     version: int
