@@ -1,6 +1,9 @@
 """A model bundle: card, manifest, golden rows, and verification. Bytes in, values out; no onnxruntime."""
 
 from appliance.bundle.checking import (
+    MAX_FILE,
+    TEACHER,
+    TEACHER_OPERATORS,
     Bundle,
     Card,
     FileEntry,
@@ -15,6 +18,9 @@ from appliance.bundle.head import Head, Refitted
 from appliance.bundle.shelf import Shelf, Standing
 
 __all__ = [
+    "MAX_FILE",
+    "TEACHER",
+    "TEACHER_OPERATORS",
     "Bundle",
     "Card",
     "FileEntry",

@@ -57,6 +57,11 @@ ALLOWED = frozenset(
 )
 """Operators that a small classifier needs: no loops, no branches, no custom code, nothing that makes tensors much larger than what the file holds."""
 
+TEACHER_OPERATORS = ALLOWED | {"ai.onnx.ml.TreeEnsembleClassifier", "Log"}
+"""What the model of a teacher may use besides: it runs on the edge server, never on the device."""
+TEACHER = "-teacher"
+"""What the name of a teacher ends with; before it stands the name of the model that asks it."""
+
 T = TypeVar("T")
 
 _HINT = "install the release again, or train anew: appliance learn run"
@@ -147,6 +152,11 @@ class Bundle(msgspec.Struct, frozen=True):
     golden_labels: NDArray[np.int64] | None = None
 
     @property
+    def is_teacher(self) -> bool:
+        """Whether it is a teacher: for an edge server to run, and for a device only to read its card."""
+        return self.card.name.endswith(TEACHER)
+
+    @property
     def digest(self) -> str:
         """What identifies the model: the sha256 of its bytes; of a refit, of these and of its head."""
         model = self.manifest.files["model.onnx"].sha256
@@ -168,12 +178,14 @@ def shipped(name: str) -> Traversable:
     raise ModelError(f"there is no model {name!r}", hint=_HINT)
 
 
-def load_bundle(folder: Traversable) -> Bundle:
-    """Return the bundle in `folder`.
+def load_bundle(folder: Traversable, *, allowed: frozenset[str] = ALLOWED) -> Bundle:
+    """Return the bundle in `folder`, whose model uses none but the operators `allowed`.
+
+    A teacher is refused but with `allowed=TEACHER_OPERATORS`, whatever its operators are: so no device runs one by mistake.
 
     Raises:
-        ModelError: a file is missing, linked, too large or altered; the model holds what is not allowed; or it wants features
-            that can't be computed.
+        ModelError: a file is missing, linked, too large or altered; the model holds what is not allowed; it is a teacher where none
+            was asked for; or it wants features that can't be computed.
     """
     manifest = _decoded(_file(folder, "manifest.json"), Manifest, folder)
     if set(manifest.files) != set(FILES):
@@ -188,11 +200,16 @@ def load_bundle(folder: Traversable) -> Bundle:
     card = _decoded(contents["card.json"], Card, folder)
     if (card.name, card.version) != (manifest.name, manifest.version):
         raise ModelError(f"{folder}: card and manifest are of different models", hint=_HINT)
+    if card.name.endswith(TEACHER) and not allowed >= TEACHER_OPERATORS:
+        raise ModelError(
+            f"{folder}: {card.name} is a teacher, which no device runs",
+            hint=f"name {card.name.removesuffix(TEACHER)}, which may ask it: an edge server runs the teacher",
+        )
     used = operators(contents["model.onnx"])
-    if forbidden := used - ALLOWED:
+    if forbidden := used - allowed:
         raise ModelError(
             f"{folder}: the model uses {', '.join(sorted(forbidden))}",
-            hint=f"allowed are {', '.join(sorted(ALLOWED))}",
+            hint=f"allowed are {', '.join(sorted(allowed))}",
         )
     if used != set(manifest.operators):
         raise ModelError(f"{folder}: the model uses other operators than its manifest says", hint=_HINT)

@@ -15,12 +15,14 @@ NODE_ATTRIBUTE, NODE_OP, NODE_DOMAIN = 5, 4, 7
 ATTRIBUTE_TENSOR, ATTRIBUTE_GRAPH, ATTRIBUTE_TENSORS, ATTRIBUTE_GRAPHS = 5, 6, 10, 11
 TENSOR_EXTERNAL, TENSOR_LOCATION = 13, 14
 
+ML = b"ai.onnx.ml"
+"""The domain of ONNX's operators for models that are no nets."""
 MAX_NODES = 1000
 _HINT = "such a model is not for this device"
 
 
 def operators(model: bytes) -> set[str]:
-    """Return the operators that `model` uses.
+    """Return the operators that `model` uses; those of ONNX-ML, which only teachers may use, with their domain before them.
 
     Raises:
         ModelError: it is no ONNX model, has functions, training, subgraphs, sparse or external data, custom domains, or too many nodes.
@@ -46,19 +48,21 @@ def operators(model: bytes) -> set[str]:
 
 
 def _node(node: bytes) -> str:
-    name = ""
+    name = domain = ""
     for number, value in _fields(node):
         if number == NODE_OP:
             name = _message(value).decode("utf-8", "replace")
-        elif number == NODE_DOMAIN and value not in (b"", b"ai.onnx"):
-            raise ModelError(f"the model uses the domain {value!r}", hint=_HINT)
+        elif number == NODE_DOMAIN:
+            if value not in (b"", b"ai.onnx", ML):
+                raise ModelError(f"the model uses the domain {value!r}", hint=_HINT)
+            domain = f"{ML.decode()}." if value == ML else ""
         elif number == NODE_ATTRIBUTE:
             for inner, part in _fields(_message(value)):
                 if inner in (ATTRIBUTE_GRAPH, ATTRIBUTE_GRAPHS):
                     raise ModelError("the model has a graph within a graph", hint=_HINT)
                 if inner in (ATTRIBUTE_TENSOR, ATTRIBUTE_TENSORS):
                     _tensor(_message(part))
-    return name
+    return domain + name
 
 
 def _tensor(tensor: bytes) -> None:

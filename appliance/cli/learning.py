@@ -15,6 +15,7 @@ from appliance.errors import LearnError
 
 if TYPE_CHECKING:
     from appliance.bundle import Bundle
+    from appliance.learn.choosing import Choice
     from appliance.learn.cycle import Cycle
     from appliance.learn.recordings import Recording
 
@@ -84,6 +85,7 @@ _stage("train", "Fit teachers and choose features, on held-out days and rooms.")
 _stage("distil", "Fit small students on the chosen teacher's word, and choose one.")
 _stage("prune", "Make the student smaller, as far as the budget allows.")
 _stage("calibrate", "Calibrate the student on held-out days, and write the bundle.")
+_stage("teach", "Write the teacher itself as a bundle, for an edge server: NAME-teacher.")
 
 
 @learn.command()
@@ -107,6 +109,9 @@ def run(recipe: str, folder: Path, work: Path | None, jobs: int) -> None:
             cycle.run(stage)
             _say(cycle, stage)
         _report(cycle)
+        # Last: a teacher that is too large for a bundle costs no report.
+        cycle.run("teach")
+        _say(cycle, "teach")
 
 
 @learn.command()
@@ -224,12 +229,14 @@ def _say(cycle: "Cycle", stage: str) -> None:
                 f"{one.group}: {len(one.at_ns)} rows, one each {one.interval_s:.0f} s, {', '.join(one.values)}; {shares}"
             )
         return
-    tried, chosen = {
+    told: dict[str, Callable[[], tuple[Sequence[Choice], Choice]]] = {
         "train": lambda: (cycle.taught.tried, cycle.taught.chosen),
         "distil": lambda: (cycle.distilled.tried, cycle.distilled.chosen),
         "prune": lambda: (cycle.pruned.tried, cycle.pruned.chosen),
         "calibrate": lambda: (cycle.calibrated.held_out, cycle.calibrated.held_out[0]),
-    }[stage]()
+        "teach": lambda: ([cycle.teaching.held_out], cycle.teaching.held_out),
+    }
+    tried, chosen = told[stage]()
     click.echo(f"{stage:<10} size  features      bytes  accuracy  macro F1  value   log loss   (held out)")
     for choice in tried:
         mark = "*" if choice == chosen else " "

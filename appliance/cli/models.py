@@ -36,6 +36,13 @@ def models() -> None:
 @config_option
 def show(name: str, path: Path | None) -> None:
     """Say what the model NAME is, what is promised of it, and which version decides here."""
+    from appliance.bundle import TEACHER, TEACHER_OPERATORS, load_bundle, shipped
+
+    if name.endswith(TEACHER):
+        for line in _told(load_bundle(shipped(name), allowed=TEACHER_OPERATORS)):
+            click.echo(line)
+        click.echo(f"decides           nothing here: an edge server runs it for {name.removesuffix(TEACHER)}")
+        return
     shelf = _shelf(name, path)
     standing = shelf.standing()
     bundle = shelf.bundle(standing.current)

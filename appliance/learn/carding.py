@@ -3,9 +3,9 @@
 Never in here: test files; their figures are the report's.
 """
 
-from collections.abc import Sequence
 from typing import Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +14,7 @@ from appliance.core.features import FeatureSpec
 from appliance.core.trust import ALPHA
 from appliance.learn.architectures import architectures
 from appliance.learn.calibrating import Calibration, prediction_sets
-from appliance.learn.choosing import Choice, index_of
+from appliance.learn.choosing import Choice, features_of, index_of
 from appliance.learn.judging import interval, score
 from appliance.learn.lessons import Lessons
 from appliance.learn.recipe import Recipe
@@ -46,22 +46,37 @@ class About(Protocol):
     def lessons(self) -> Lessons:
         """What was learnt from."""
 
-    def spec(self) -> FeatureSpec:
-        """The features of the model."""
+
+class Told(msgspec.Struct, frozen=True):
+    """What a card says of its model in words, beside what is measured: its name, its architecture, what it is for, and what it is not for."""
+
+    name: str
+    architecture: str
+    intended_use: str
+    not_for: str
+
+
+def told_of(recipe: Recipe, chosen: Choice) -> Told:
+    """Return the words on a student."""
+    title = architectures()[chosen.kind].title
+    return Told(
+        recipe.name,
+        f"{title}, size {chosen.size}, on {len(chosen.features)} features",
+        recipe.card.intended_use,
+        recipe.card.not_for,
+    )
 
 
 def card_of(
     about: About,
+    words: Told,
     found: Calibration,
-    seeds: Sequence[Choice],
+    chosen: Choice,
     said: NDArray[np.float64],
-    taught: NDArray[np.float64],
+    taught: NDArray[np.float64] | None = None,
 ) -> Card:
-    """Return the card; `said` (N, L) are calibrated held-out probabilities, `taught` (N, L) those of the teacher, `seeds` how each
-    seed did.
-    """
+    """Return the card of `chosen`; `said` (N, L) are calibrated held-out probabilities, `taught` (N, L) those of its teacher, if it had one."""
     recipe, lessons = about.recipe, about.lessons
-    chosen = seeds[0]
     judged = lessons.judged()
     whole = prediction_sets(said, found.sets, ALPHA)
     sure = whole.sum(axis=1) == 1
@@ -78,11 +93,11 @@ def card_of(
     spread = np.nanpercentile(lessons.rows[:, columns], (1, 99), axis=0)
     word = "days" if recipe.split.by == "day" else "groups"
     return Card(
-        name=recipe.name,
+        name=words.name,
         version=recipe.version,
         title=recipe.title,
         labels=recipe.labels,
-        features=about.spec(),
+        features=FeatureSpec(features_of(lessons, chosen.features)),
         threshold=_threshold(said[recorded], lessons.labels[recorded]),
         data=recipe.card.data,
         licence=recipe.card.licence,
@@ -92,14 +107,14 @@ def card_of(
         f"{' that keep the hours' if recipe.rooms.rhythm == 'kept' else ''} and"
         f" {recipe.rooms.simulated} simulated homes to learn from, {recipe.rooms.judged} and {recipe.rooms.simulated // 2} others to be judged by;"
         " test files unopened",
-        architecture=f"{architectures()[chosen.kind].title}, size {chosen.size}, on {len(chosen.features)} features",
+        architecture=words.architecture,
         calibration=f"temperature {found.temperature:.3f} fitted on held-out {word}; expected calibration error"
         f" {found.error[0]:.3f} before, {found.error[1]:.3f} after; prediction sets for each label by itself, {_WAYS_SAID[found.way]}",
         held_out=held_out,
         worst=f"worst held-out {word[:-1]}: accuracy {worst:.3f}; worst room: accuracy {min(a for a, _ in mean.values()):.3f};"
         f" accuracy as recorded between {low:.3f} and {high:.3f} (95 %, {word} drawn anew)",
-        intended_use=recipe.card.intended_use,
-        not_for=recipe.card.not_for,
+        intended_use=words.intended_use,
+        not_for=words.not_for,
         seed=recipe.seed,
         sets=found.sets,
         novelty=found.novelty,
@@ -107,9 +122,9 @@ def card_of(
         steps=tuple(
             float(f"{max(width, 1e-6) / STEPS_ACROSS:.3g}") for width in (spread[1] - spread[0]).tolist()
         ),
-        disagreement=round(
-            float((said[recorded].argmax(axis=1) != taught[recorded].argmax(axis=1)).mean()), 4
-        ),
+        disagreement=None
+        if taught is None
+        else round(float((said[recorded].argmax(axis=1) != taught[recorded].argmax(axis=1)).mean()), 4),
         sizes={"bytes": chosen.bytes, "parameters": chosen.parameters, "operations": chosen.operations},
     )
 

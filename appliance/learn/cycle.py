@@ -17,23 +17,26 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from appliance.bundle import Manifest, write_bundle
-from appliance.core.features import FeatureSpec
-from appliance.learn import calibrating, choosing, grouping, sources
+from appliance.bundle import TEACHER, Manifest, write_bundle
+from appliance.learn import calibrating, choosing, edge, grouping, sources
 from appliance.learn.architectures import Student
-from appliance.learn.carding import card_of
+from appliance.learn.carding import card_of, told_of
 from appliance.learn.choosing import Choice, Outcome, Trial
 from appliance.learn.days import Way
+from appliance.learn.edge import Promoted
 from appliance.learn.export import softmax
 from appliance.learn.features import Told
 from appliance.learn.lessons import LEARN, Job, Lessons, lessons
 from appliance.learn.recipe import Recipe
 from appliance.learn.recordings import Recording
 
-STAGES = ("fetch", "train", "distil", "prune", "calibrate", "report")
+STAGES = ("fetch", "train", "distil", "prune", "calibrate", "teach", "report")
 GOLDEN_ROWS = 32
-AFTERWARDS = frozenset({"reporting.py", "drawing.py", "plumes.py", "pages.py", "baselines.py"})
-"""Code that no result of a stage depends on."""
+AFTERWARDS = frozenset(
+    {"reporting.py", "drawing.py", "plumes.py", "pages.py", "baselines.py", "edge.py", "ensembles.py"}
+)
+"""Code that no result of a stage depends on, but that of teaching."""
+OF_TEACHING = frozenset({"edge.py", "ensembles.py"})
 T = TypeVar("T")
 
 
@@ -165,10 +168,31 @@ class Cycle:
     @cached_property
     def calibrated(self) -> Seeds:
         """calibrate: the final fit, its calibration, and the bundle."""
-        return self._kept("calibrate", self.pruned, Seeds, self._calibrate)
+        return self._kept("calibrate", self.pruned, Seeds, self._calibrate, self.folder)
+
+    @property
+    def teacher(self) -> Choice:
+        """The chosen teacher, as it was judged."""
+        return self.taught.chosen
+
+    @property
+    def teacher_folder(self) -> Path:
+        """Where the bundle of the teacher lies: beside the student's."""
+        return self.folder.with_name(f"{self.folder.name}{TEACHER}")
+
+    @cached_property
+    def teaching(self) -> Promoted:
+        """teach: the teacher itself as a bundle, for an edge server."""
+        key = [self.taught.chosen, [code for name, code in self._code if name in OF_TEACHING]]
+
+        def make() -> Promoted:
+            with threadpool_limits(1):
+                return edge.teacher_bundle(self)
+
+        return self._kept("teach", key, Promoted, make, self.teacher_folder)
 
     def run(self, stage: str) -> None:
-        """Go through all stages up to `stage` (one of `STAGES` before "report").
+        """Go through all stages up to `stage` (one of `STAGES` before "report"); teaching needs none but training.
 
         Raises:
             LearnError: as any of them.
@@ -180,6 +204,8 @@ class Cycle:
             "prune": lambda: self.pruned,
             "calibrate": lambda: self.calibrated,
         }
+        if stage == "teach":
+            stages = {"fetch": stages["fetch"], "train": stages["train"], "teach": lambda: self.teaching}
         for name, make in stages.items():
             make()
             if name == stage:
@@ -224,9 +250,7 @@ class Cycle:
             msgspec.structs.replace(chosen, judged=table.judge(one.probabilities, recipe.split.judged))
             for one in outcomes
         )
-        teacher = self.taught.chosen
-        seen = tuple(choosing.index_of(table, name) for name in teacher.features)
-        taught = self._trials([Trial(table, teacher.kind, -1, seen, recipe.seed)])[0].probabilities
+        taught = self.teacher_held_out()
         self._tell("calibrate", 1, 2)
         # The first seed is shipped: the best one would be chosen by chance.
         probabilities = outcomes[0].probabilities
@@ -234,20 +258,30 @@ class Cycle:
         with threadpool_limits(1):
             student = self.student(recipe.seed, found.temperature)
         model = choosing.exported(student, len(columns), len(recipe.labels))
-        known = np.flatnonzero(np.isfinite(table.rows[:, columns]).all(axis=1) & (table.room == 0))
-        picked = known[np.linspace(0, len(known) - 1, GOLDEN_ROWS).astype(int)]
+        picked = self.golden(columns)
         golden = table.rows[picked][:, columns]
-        card = card_of(self, found, each, calibrating.heated(probabilities, found.temperature), taught)
+        said = calibrating.heated(probabilities, found.temperature)
+        card = card_of(self, told_of(recipe, each[0]), found, each[0], said, taught)
         answers = softmax(student.logits(golden.astype(np.float64))).astype(np.float32)
         manifest = write_bundle(self.folder, model, card, golden, answers, table.labels[picked])
         self._tell("calibrate", 2, 2)
         return Seeds(manifest, each, found.ways)
 
-    # ---- work, and what is kept of it
+    def teacher_held_out(self) -> NDArray[np.float64]:
+        """Return what the chosen teacher says of held-out rows (N, L), NaN where none was judged."""
+        teacher = self.taught.chosen
+        seen = tuple(choosing.index_of(self.lessons, name) for name in teacher.features)
+        return self._trials([Trial(self.lessons, teacher.kind, -1, seen, self.recipe.seed)])[0].probabilities
 
-    def spec(self) -> FeatureSpec:
-        """Return the features of the pruned student."""
-        return FeatureSpec(choosing.features_of(self.lessons, self.pruned.chosen.features))
+    def golden(self, columns: list[int]) -> NDArray[np.int64]:
+        """Return which rows are golden: even ones of the recorded room whose `columns` are known."""
+        known = np.flatnonzero(
+            np.isfinite(self.lessons.rows[:, columns]).all(axis=1) & (self.lessons.room == 0)
+        )
+        picked: NDArray[np.int64] = known[np.linspace(0, len(known) - 1, GOLDEN_ROWS).astype(int)]
+        return picked
+
+    # ---- work, and what is kept of it
 
     @cached_property
     def digest(self) -> str:
@@ -257,27 +291,28 @@ class Cycle:
             whole.update(one.group.encode())
             for column in (one.at_ns, one.labels, *(one.values[name] for name in sorted(one.values))):
                 whole.update(np.ascontiguousarray(column).tobytes())
-        for path in sorted(Path(__file__).parent.rglob("*.py")):
-            if path.name not in AFTERWARDS:
-                whole.update(path.read_bytes())
+        for name, code in self._code:
+            if name not in AFTERWARDS:
+                whole.update(code)
         return whole.hexdigest()
 
-    def _kept(self, stage: str, before: object, kind: type[T], make: Callable[[], T]) -> T:
+    @cached_property
+    def _code(self) -> list[tuple[str, bytes]]:
+        return [(path.name, path.read_bytes()) for path in sorted(Path(__file__).parent.rglob("*.py"))]
+
+    def _kept(
+        self, stage: str, before: object, kind: type[T], make: Callable[[], T], bundle: Path | None = None
+    ) -> T:
         key = hashlib.sha256(f"{self.digest}{stage}".encode() + msgspec.json.encode(before)).hexdigest()[:16]
         path = self._work / f"{self.recipe.name}-{stage}-{key}.npz"
         if path.is_file():
             found = _read(path, kind)
-            if found is not None and not (stage == "calibrate" and not self._bundle_is(found)):
+            if found is not None and (bundle is None or _bundle_is(bundle, found)):
                 return found
         made = make()
         self._work.mkdir(parents=True, exist_ok=True)
         _write(path, made)
         return made
-
-    def _bundle_is(self, found: Any) -> bool:
-        entry = found.manifest.files["card.json"]
-        card = self.folder / "card.json"
-        return card.is_file() and hashlib.sha256(card.read_bytes()).hexdigest() == entry.sha256
 
     def _features(self, jobs: Sequence[Job]) -> list[NDArray[np.float32]]:
         return list(self._parallel(jobs))
@@ -292,6 +327,12 @@ class Cycle:
             joblib.delayed(_alone)(job) for job in jobs
         )
         return found
+
+
+def _bundle_is(folder: Path, found: Any) -> bool:
+    entry = found.manifest.files["card.json"]
+    card = folder / "card.json"
+    return card.is_file() and hashlib.sha256(card.read_bytes()).hexdigest() == entry.sha256
 
 
 def _alone(job: Any) -> Any:

@@ -10,7 +10,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-OPSET = 17
+OPSETS = {"": 17, "ai.onnx.ml": 3}
+"""The versions of the operators, by domain."""
 IR_VERSION = 8
 FEATURES = "features"
 PROBABILITIES = "probabilities"
@@ -22,6 +23,7 @@ class Graph:
     def __init__(self) -> None:
         self._nodes: list[Any] = []
         self._tensors: list[Any] = []
+        self._domains = {""}
 
     def constant(self, values: NDArray[Any]) -> str:
         """Keep `values` in the model: whole numbers as int64, all else as float32; return their name."""
@@ -30,10 +32,22 @@ class Graph:
         self._tensors.append(numpy_helper.from_array(np.ascontiguousarray(kept), name))
         return name
 
-    def node(self, operator: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
-        """Append a node; return the name of its output."""
+    def node(
+        self,
+        operator: str,
+        *inputs: str,
+        output: str | None = None,
+        domain: str = "",
+        second: bool = False,
+        **attributes: Any,
+    ) -> str:
+        """Append a node of the operators of `domain`; return the name of its output, or of its second where that is what is wanted."""
         name = output or f"n{len(self._nodes)}"
-        self._nodes.append(helper.make_node(operator, list(inputs), [name], **attributes))
+        names = [f"{name}_unused", name] if second else [name]
+        self._nodes.append(
+            helper.make_node(operator, list(inputs), names, domain=domain or None, **attributes)
+        )
+        self._domains.add(domain)
         return name
 
     def dense(self, before: str, weights: NDArray[np.float64], bias: NDArray[np.float64]) -> str:
@@ -52,7 +66,7 @@ class Graph:
         )
         model = helper.make_model(
             graph,
-            opset_imports=[helper.make_opsetid("", OPSET)],
+            opset_imports=[helper.make_opsetid(domain, OPSETS[domain]) for domain in sorted(self._domains)],
             ir_version=IR_VERSION,
             producer_name="appliance",
         )

@@ -1,4 +1,4 @@
-"""Owns teachers: models as large as need be, which are never shipped. Each gives probabilities for rows of features.
+"""Owns teachers: models as large as need be, which no device runs. Each gives probabilities for rows of features.
 
 Never in here: choosing one. Where LightGBM is not installed, scikit-learn's boosting takes its place.
 """
@@ -77,25 +77,30 @@ WEIGHTED = frozenset({"linear", "forest", "extra_trees", "boosting", "lightgbm"}
 
 
 class Taught:
-    """A fitted teacher."""
+    """A fitted teacher: the `model` of scikit-learn or LightGBM, and how many `labels` it should know."""
 
     def __init__(self, kind: str, model: Any, labels: int) -> None:
         self.kind = kind
-        self._model = model
-        self._labels = labels
+        self.model = model
+        self.labels = labels
+
+    @property
+    def known(self) -> tuple[int, ...]:
+        """The labels that it was fitted on, as numbers."""
+        return tuple(int(one) for one in self.model.classes_)
 
     @property
     def size(self) -> int:
         """Bytes of it, pickled."""
-        return len(pickle.dumps(self._model, protocol=5))
+        return len(pickle.dumps(self.model, protocol=5))
 
     def __call__(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return probabilities (N, L)."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            said = self._model.predict_proba(rows)
-        whole = np.zeros((len(rows), self._labels))
-        whole[:, self._model.classes_] = said
+            said = self.model.predict_proba(rows)
+        whole = np.zeros((len(rows), self.labels))
+        whole[:, self.model.classes_] = said
         return whole
 
 

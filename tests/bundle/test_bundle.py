@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from appliance.bundle import load_bundle, shipped, write_bundle
+from appliance.bundle import TEACHER, TEACHER_OPERATORS, load_bundle, shipped, write_bundle
 from appliance.bundle.walk import operators
 from appliance.errors import ModelError
 
@@ -215,6 +215,7 @@ def functions() -> bytes:
     [
         (model(helper.make_node("Loop", ["x"], ["y"])), "Loop"),
         (model(helper.make_node("Relu", ["x"], ["y"], domain="com.example")), "com.example"),
+        (model(helper.make_node("Scaler", ["x"], ["y"], domain="ai.onnx.ml")), "ai.onnx.ml.Scaler"),
         (outside(), "outside"),
         (branch(), "graph within a graph"),
         (functions(), "functions"),
@@ -227,6 +228,7 @@ def functions() -> bytes:
     ids=[
         "loop",
         "domain",
+        "another domain",
         "external",
         "subgraph",
         "function",
@@ -240,6 +242,25 @@ def functions() -> bytes:
 def test_a_model_that_reaches_beyond_its_kind_is_refused(folder, content, word) -> None:
     replace(folder, "model.onnx", content)
     refuse(folder, word)
+
+
+def test_no_device_runs_a_teacher_whatever_its_operators_are(folder, tmp_path_factory) -> None:
+    refused = shipped(f"presence{TEACHER}")
+    with pytest.raises(ModelError, match="presence-teacher is a teacher"):
+        load_bundle(refused)
+    assert load_bundle(refused, allowed=TEACHER_OPERATORS).is_teacher
+    # Also one that is only called so: a line, whose operators any model may use.
+    plain = load_bundle(folder)
+    named = tmp_path_factory.mktemp("named")
+    card = msgspec.structs.replace(plain.card, name=f"presence{TEACHER}")
+    write_bundle(named, plain.model, card, plain.golden_rows, plain.golden_probabilities)
+    refuse(named, "is a teacher")
+    # And one that is called otherwise, by its operators.
+    teacher = load_bundle(refused, allowed=TEACHER_OPERATORS)
+    card = msgspec.structs.replace(teacher.card, name="presence")
+    write_bundle(named, teacher.model, card, teacher.golden_rows, teacher.golden_probabilities)
+    refuse(named, "TreeEnsembleClassifier")
+    assert not load_bundle(named, allowed=TEACHER_OPERATORS).is_teacher
 
 
 @given(st.binary(max_size=200), st.integers(0, 600), st.integers(0, 600))

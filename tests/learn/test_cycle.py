@@ -5,10 +5,10 @@ import pytest
 from click.testing import CliRunner
 
 from appliance.adapters.classifier import OnnxClassifier
-from appliance.bundle import load_bundle
+from appliance.bundle import TEACHER_OPERATORS, load_bundle
 from appliance.cli import cli
-from appliance.errors import BudgetError, LearnError
-from appliance.learn import choosing
+from appliance.errors import BudgetError, LearnError, ModelError
+from appliance.learn import choosing, edge
 from appliance.learn.cycle import Cycle
 from appliance.learn.features import matrix
 from appliance.learn.recipe import load_recipe
@@ -60,6 +60,31 @@ def test_the_same_recipe_gives_the_same_bytes_and_a_stage_is_not_done_twice(
     monkeypatch.setattr(choosing, "choose_teacher", lambda *_: pytest.fail("it was done already"))
     resumed.run("calibrate")
     assert resumed.calibrated.manifest == trained.calibrated.manifest
+
+
+def test_the_teacher_becomes_a_bundle_of_its_own_and_is_not_made_twice(trained, monkeypatch) -> None:
+    manifest = trained.calibrated.manifest
+    trained.run("teach")
+    with pytest.raises(ModelError, match="is a teacher"):
+        load_bundle(trained.teacher_folder)
+    bundle = load_bundle(trained.teacher_folder, allowed=TEACHER_OPERATORS)
+    card, student = bundle.card, load_bundle(trained.folder).card
+    assert (card.name, card.labels) == ("used-teacher", student.labels)
+    assert {name: one.rows for name, one in card.held_out.items()} == {
+        name: one.rows for name, one in student.held_out.items()
+    }
+    assert card.features.features == tuple(
+        choosing.features_of(trained.lessons, trained.taught.chosen.features)
+    )
+    later = room(seed=9)
+    said = OnnxClassifier(bundle).predict(matrix(later, card.features))
+    known = np.isfinite(said).all(axis=1)
+    assert (said[known].argmax(axis=1) == later.labels[known]).mean() > 0.85
+    resumed = cycle_in(trained.beside)
+    monkeypatch.setattr(edge, "teacher_bundle", lambda *_: pytest.fail("it was done already"))
+    resumed.run("teach")
+    assert resumed.teaching == trained.teaching
+    assert resumed.calibrated.manifest == manifest
 
 
 def test_a_stage_that_was_cut_off_is_done_anew(trained, tmp_path) -> None:
@@ -167,6 +192,7 @@ def test_one_command_does_all_of_it_and_its_pages_stand_alone(tmp_path) -> None:
         "http://creativecommons.org", ""
     )
     assert "Is the room in use?" in (tmp_path / "models/used/report.md").read_text("utf-8")
+    assert load_bundle(tmp_path / "models/used-teacher", allowed=TEACHER_OPERATORS).is_teacher
     refused = CliRunner().invoke(cli, ["learn", "train", "absence"])
     assert "absence" in str(refused.exception)
 

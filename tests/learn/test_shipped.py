@@ -1,10 +1,13 @@
 """What is shipped was made by its recipe, judged on the very files, and says how often those were opened."""
 
+import hashlib
+
 import msgspec
+import numpy as np
 import pytest
 
 from appliance.adapters.classifier import OnnxClassifier
-from appliance.bundle import load_bundle, shipped
+from appliance.bundle import TEACHER, TEACHER_OPERATORS, load_bundle, shipped
 from appliance.learn import data as source
 from appliance.learn.recipe import load_recipe, recipes
 from appliance.learn.reporting import Report
@@ -56,3 +59,37 @@ def test_the_tests_of_presence_are_the_very_files_and_every_opening_is_told() ->
     assert told.files == {file: source.DIGESTS[file] for file in source.TESTS.values()}
     assert len(told.openings) >= 4
     assert f"opened {len(told.openings)} times" in (shipped("presence") / "report.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", recipes())
+def test_the_shipped_teacher_is_its_student_s_and_answers_its_golden_rows(name) -> None:
+    """A teacher of another version, of other labels or judged on other rows could not be compared with the model that asks it."""
+    bundle = load_bundle(shipped(f"{name}{TEACHER}"), allowed=TEACHER_OPERATORS)
+    student = load_bundle(shipped(name)).card
+    card = bundle.card
+    assert bundle.is_teacher
+    assert bundle.digest == hashlib.sha256(bundle.model).hexdigest()
+    assert len(bundle.model) < 600_000
+    assert "ai.onnx.ml.TreeEnsembleClassifier" in bundle.manifest.operators
+    assert (card.version, card.labels, card.title) == (student.version, student.labels, student.title)
+    assert card.sets.alphas == student.sets.alphas
+    assert {where: score.rows for where, score in card.held_out.items()} == {
+        where: score.rows for where, score in student.held_out.items()
+    }
+    assert len(card.steps) == len(card.features.features) == len(card.novelty.low)
+    said = OnnxClassifier(bundle).predict(bundle.golden_rows)
+    assert float(np.abs(said - bundle.golden_probabilities).max()) < 1e-5
+    right = (said.argmax(axis=1) == bundle.golden_labels).mean()
+    assert right > 0.8
+
+
+def test_the_teacher_of_presence_is_better_on_held_out_rows_and_that_of_air_event_is_not() -> None:
+    """Whether the edge may speak follows from these cards alone: they must say what was measured, also where asking does not pay."""
+    better = {}
+    for name in recipes():
+        teacher = load_bundle(shipped(f"{name}{TEACHER}"), allowed=TEACHER_OPERATORS).card.held_out
+        student = load_bundle(shipped(name)).card.held_out
+        gain = np.mean([teacher[where].accuracy - student[where].accuracy for where in student])
+        print(f"{name}: the teacher's mean held-out accuracy less the student's: {gain:+.4f}")
+        better[name] = bool(gain > 0)
+    assert better == {"presence": True, "air-event": False}
