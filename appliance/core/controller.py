@@ -4,11 +4,11 @@
 network, the disk, or any rule of its own about what an appliance should do.
 """
 
-from collections.abc import Mapping, Sequence, Set as AbstractSet
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from appliance.core import deciding, hands, sensing
+from appliance.core import deciding, hands, inference, sensing
 from appliance.core.clock import Instant
 from appliance.core.events import (
     AdviceAnswered,
@@ -16,6 +16,7 @@ from appliance.core.events import (
     AskState,
     AvailabilityChanged,
     Decision,
+    EdgeAnswered,
     Effect,
     Event,
     Labelled,
@@ -27,19 +28,14 @@ from appliance.core.events import (
     StateReported,
     Tick,
 )
-from appliance.core.features import row
 from appliance.core.home import Home
-from appliance.core.profile import LEARNED_MAX_AGE_NS, Appliance
+from appliance.core.profile import Appliance
 from appliance.core.readings import Reading
-from appliance.core.senses import Learned, Sense
+from appliance.core.senses import Sense
 from appliance.core.snapshot import Other
 from appliance.core.state import ApplianceState, State
-from appliance.core.trust import verdict
 from appliance.core.windows import BIN_NS
 from appliance.core.words import Told
-
-_Said = Mapping[str, tuple[list[list[float]], Sequence[int | None]]]
-"""By model, of its rows of one wake-up: the probabilities (N, L) that it gave them, and what its novelty region says of each (N)."""
 
 
 class Controller:
@@ -93,7 +89,7 @@ def unsettled(home: Home, state: State, event: Event, now: Instant) -> State:
     rows: dict[str, list[list[float]]] = {}
     steps: list[_Step] = []
     _fold(home, work, event, steps, rows, now, None)
-    said = _ask(home, rows)
+    said = inference.infer(home, rows)
     appliances = dict(state.appliances)
     for step in steps:
         name = step.appliance
@@ -125,7 +121,7 @@ def decide(
     steps: list[_Step] = []
     for event in events:
         _fold(home, work, event, steps, rows, now, only)
-    said = _ask(home, rows)
+    said = inference.infer(home, rows)
 
     appliances = dict(state.appliances)
     effects: list[Effect] = [*work.kept]
@@ -199,12 +195,16 @@ def _fold(
             for appliance, heard in work.hear(event).items():
                 senses = work.senses[appliance]
                 steps.append(
-                    _Step(appliance, event, senses, _rows(home, appliance, senses, heard, rows, now))
+                    _Step(
+                        appliance, event, senses, inference.rows_of(home, appliance, senses, heard, rows, now)
+                    )
                 )
         case Tick():
             for appliance in [only] if only is not None else work.due():
                 senses = work.current(appliance)
-                steps.append(_Step(appliance, event, None, _rows(home, appliance, senses, None, rows, now)))
+                steps.append(
+                    _Step(appliance, event, None, inference.rows_of(home, appliance, senses, None, rows, now))
+                )
         case StateReported():
             reporting = home.reporters.get(event.device, ())
             told = work.told(event) if home.word_routes else {}
@@ -221,47 +221,15 @@ def _fold(
         case PersonSpoke() | AdviceAnswered() | AlarmAcknowledged() | Labelled():
             if event.appliance in home.appliances:
                 steps.append(_Step(event.appliance, event, None, []))
+        case EdgeAnswered(appliance=appliance):
+            if appliance in home.appliances:
+                senses = work.current(appliance)
+                found = inference.rows_of(home, appliance, senses, None, rows, now)
+                steps.append(_Step(appliance, event, None, found))
         case LinkChanged():
             steps.extend(_Step(appliance, event, None, []) for appliance in home.appliances)
         case _:
             pass
-
-
-def _rows(
-    home: Home,
-    appliance: str,
-    senses: Mapping[str, Sense],
-    heard: AbstractSet[str] | None,
-    rows: dict[str, list[list[float]]],
-    now: Instant,
-) -> list[tuple[str, str, int]]:
-    """Append the feature rows of the models that `heard` (None: all) concerns; return (channel, model, row) of each."""
-    found = []
-    for channel, model in home.appliances[appliance].models.items():
-        classifier = home.classifiers.get(model)
-        if classifier is None or (heard is not None and classifier.spec.channels.isdisjoint(heard)):
-            continue
-        windows = {name: senses[name].window for name in classifier.spec.channels if name in senses}
-        table = rows.setdefault(model, [])
-        found.append((channel, model, len(table)))
-        table.append(row(windows, classifier.spec, now, home.zone))
-    return found
-
-
-def _ask(home: Home, rows: Mapping[str, list[list[float]]]) -> _Said:
-    """Return what each model says to all its rows at once, and how novel they are."""
-    if not rows:
-        return {}
-    import numpy as np  # noqa: PLC0415  a home without a model has no use for it
-
-    said: dict[str, tuple[list[list[float]], Sequence[int | None]]] = {}
-    for name, table in rows.items():
-        classifier = home.classifiers[name]
-        features = np.array(table, dtype=np.float32)
-        region = classifier.trust.novelty
-        unlike = [None] * len(table) if region is None else region.unlike_each(features)
-        said[name] = classifier.predict(features).tolist(), unlike
-    return said
 
 
 def _apply(
@@ -269,33 +237,20 @@ def _apply(
     spec: Appliance,
     state: ApplianceState,
     step: _Step,
-    said: _Said,
+    said: inference.Said,
     now: Instant,
     effects: list[Effect],
 ) -> ApplianceState | None:
     """Second pass: return the appliance's state after the step's event, or None where nothing is to be decided."""
-    learned = state.learned
-    if step.rows:
-        learned = heard = dict(state.learned)
-        for channel, model, index in step.rows:
-            trust = home.classifiers[model].trust
-            answers, unlike = said[model]
-            probabilities, alpha = answers[index], spec.alpha(channel)
-            levels = trust.levels(state.memory.trust.get(channel), alpha)
-            label, quality, reason = verdict(probabilities, unlike[index], trust, alpha, levels)
-            if label is None:
-                heard[channel] = Learned(None, 0.0, quality, reason, now, LEARNED_MAX_AGE_NS)
-                continue
-            sure = probabilities[trust.labels.index(label)]
-            heard[channel] = Learned(
-                label, sure, quality, reason, now, LEARNED_MAX_AGE_NS, tuple(probabilities)
-            )
     state = msgspec.structs.replace(
         state,
         senses=state.senses if step.senses is None else step.senses,
         words=state.words if step.words is None else step.words,
-        learned=learned,
     )
+    if type(step.event) is EdgeAnswered:
+        state = inference.answered(home, spec, state, step.event, now)
+    if step.rows:
+        state = inference.conclude(home, spec, state, step.rows, said, now, effects)
     match step.event:
         case StateReported(states=states, retained=retained):
             after = hands.reported(spec, state, states, now, retained=retained)
@@ -312,6 +267,7 @@ def _apply(
             return hands.acknowledged(spec, state, seen)
         case Labelled(channel=channel) as told:
             known = home.classifiers.get(spec.models.get(channel, ""))
+            state = inference.labelled(home, spec, state, told, now)
             return hands.labelled(spec, state, told, None if known is None else known.trust, now)
         case _:
             return state

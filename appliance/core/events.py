@@ -13,6 +13,7 @@ from appliance.core.clock import Instant
 from appliance.core.payloads.message import Declaration, Scalar
 from appliance.core.readings import Quality, Reading
 from appliance.core.trust import Adapted
+from appliance.core.trust.audits import Audits
 
 # ---------------------------------------------------------------- events: what can happen
 
@@ -141,7 +142,9 @@ Event = (
 
 
 class Input(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """What one channel was, when a decision was made. `age_s` is seconds since it was last heard well; None: never."""
+    """What one channel was, when a decision was made. `age_s` is seconds since it was last heard well; None: never.
+    `by`: the bigger model that said it, where the local one could not.
+    """
 
     channel: str
     value: float | str | None
@@ -149,6 +152,7 @@ class Input(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     age_s: float | None
     quality: str
     reason: str | None = None
+    by: str | None = None
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -205,7 +209,7 @@ class Memory(msgspec.Struct, frozen=True):
     `switches` are the instants of the last hour at which it was switched between actions by us; `started` and `stopped`
     are when it last left, and last went to, the lowest action. `true_since` is keyed by rule. `advice` is what a person
     may still answer; `acknowledged` are the held rules whose alarm a person saw; `trust` is how careful labels have made the model of
-    a channel.
+    a channel, `audits` how often a bigger model contradicted it.
     """
 
     override: Override | None = None
@@ -221,6 +225,7 @@ class Memory(msgspec.Struct, frozen=True):
     advice: tuple[Advice, ...] = ()
     acknowledged: tuple[str, ...] = ()
     trust: Mapping[str, Adapted] = {}
+    audits: Mapping[str, Audits] = {}
 
     def changed(self, now: Instant) -> int | None:
         """Return the nanoseconds since it last changed: since the later of the last command and the last change that it

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from appliance.core.clock import Instant
+from appliance.core.edge import BiggerModel
 from appliance.core.events import Memory
 from appliance.core.features import FeatureSpec
 from appliance.core.profile import LEARNED_MAX_AGE_NS, Appliance
@@ -47,7 +48,8 @@ class Classifier(Protocol):
 class Home:
     """What does not change while the daemon runs: the appliances, who feeds which channel, the models, the zone.
 
-    `observe` decides and records, and commands nothing.
+    `edges` are the bigger models that stand behind the local ones, by the local one's name. `observe` decides and records, and commands
+    nothing.
     """
 
     def __init__(
@@ -56,11 +58,13 @@ class Home:
         classifiers: Mapping[str, Classifier],
         zone: tzinfo,
         *,
+        edges: Mapping[str, BiggerModel] = {},
         observe: bool = False,
     ) -> None:
         self.appliances = {appliance.id: appliance for appliance in appliances}
         self.classifiers = classifiers
         self.zone = zone
+        self.edges = edges
         self.observe = observe
         self.routes: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
         self.word_routes: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
@@ -74,6 +78,22 @@ class Home:
             self.reporters[device] = (*self.reporters.get(device, ()), appliance.id)
             for watched in sorted(appliance.watches):
                 self.watchers[watched] = (*self.watchers.get(watched, ()), appliance.id)
+
+    def but(
+        self,
+        *,
+        appliances: Iterable[Appliance] | None = None,
+        classifiers: Mapping[str, Classifier] | None = None,
+        observe: bool = False,
+    ) -> "Home":
+        """Return the same home with other `appliances` or `classifiers`, which commands unless it is to `observe`."""
+        return Home(
+            self.appliances.values() if appliances is None else appliances,
+            self.classifiers if classifiers is None else classifiers,
+            self.zone,
+            edges=self.edges,
+            observe=observe,
+        )
 
     @property
     def speakers(self) -> frozenset[str]:

@@ -30,7 +30,7 @@ class Rule(msgspec.Struct, frozen=True):
     """When `when` is true, and until `until` is, the action lies within [`at_least`, `at_most`], indices into the ladder.
 
     Without `until` it speaks exactly while `when` is true. `learned` are the models' channels whose values it acts on: a
-    rule with any speaks with the model's authority, whatever it says of itself. `because` may name channels in braces.
+    rule with any speaks with the model's authority, or the edge's where all of them came from there, whatever it says of itself. `because` may name channels in braces.
     """
 
     id: str
@@ -52,8 +52,11 @@ class Rule(msgspec.Struct, frozen=True):
 
     def proposal(self, snapshot: Snapshot) -> Proposal:
         """Return what this rule wants, with the present values in its reason."""
+        authority = self.authority
+        if self.learned and all(snapshot.by_edge(channel) for channel in self.learned):
+            authority = Authority.EDGE
         return Proposal(
-            self.at_least, self.at_most, self.authority, f"rule {self.id}", fill(self.because, snapshot)
+            self.at_least, self.at_most, authority, f"rule {self.id}", fill(self.because, snapshot)
         )
 
 

@@ -76,6 +76,7 @@ class Learned(msgspec.Struct, frozen=True, gc=False):
     at: Instant
     max_age_ns: int
     probabilities: tuple[float, ...] = ()
+    by: str | None = None
 
     def value(self, now: Instant) -> str | None:
         """Return the label that may be acted on, or None: unknown."""

@@ -70,6 +70,11 @@ class Snapshot(msgspec.Struct, frozen=True):
             return None
         return said.label if self.suppose else said.value(self.now)
 
+    def by_edge(self, channel: str) -> bool:
+        """Return whether a model's channel has its value from a bigger one on another machine."""
+        said = self.learned.get(channel)
+        return said is not None and said.by is not None
+
     def age_ns(self, channel: str) -> int | None:
         """Return the nanoseconds since the channel was last heard well, or None: never since boot."""
         sense = self.senses.get(channel)

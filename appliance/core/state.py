@@ -10,6 +10,7 @@ import msgspec
 from appliance.core.arbitration import Voice
 from appliance.core.commands import Flight
 from appliance.core.conditions import Node
+from appliance.core.edge import Offered
 from appliance.core.events import Decision, Memory
 from appliance.core.payloads.message import Scalar
 from appliance.core.senses import Learned, Sense
@@ -33,7 +34,8 @@ class ApplianceState(msgspec.Struct, frozen=True):
 
     `states` is the fold of its device's reports; `answered` whether any came since the link is up; `asks` how often it was
     asked since then for one, the last time at `asked_ns`; `quiet_until_ns` until when a change is no hand; `rests_on` is how each input stood at the last decision; `voices` who was heard at the newest look,
-    also where `last` stood; `wake_ns` when to look again.
+    also where `last` stood; `wake_ns` when to look again; `offered` what each channel of a model
+    has with the edge.
     """
 
     senses: Mapping[str, Sense]
@@ -56,6 +58,7 @@ class ApplianceState(msgspec.Struct, frozen=True):
     troubles: frozenset[str] = frozenset()
     wants: int | None = None
     wake_ns: int = 0
+    offered: Mapping[str, Offered] = {}
 
 
 class State(msgspec.Struct, frozen=True):

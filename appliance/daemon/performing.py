@@ -17,9 +17,11 @@ from appliance.core.controller import Controller
 from appliance.core.events import (
     AdviceAnswered,
     AlarmAcknowledged,
+    AskEdge,
     AskState,
     AvailabilityChanged,
     Decision,
+    EdgeAnswered,
     Effect,
     Event,
     Keep,
@@ -61,6 +63,8 @@ class Performer:
         self._store = store
         self.reporters = reporters
         self.observers: list[Observer] = []
+        self.offer: Callable[[AskEdge], None] | None = None
+        """Takes a case for the edge, and never waits; None where there is no edge."""
         self.counts: Counter[str] = Counter()
         self._said: dict[tuple[str, str], Scalar] = {}
         self._ways: Mapping[type[Effect], Callable[[Any, Instant], None]] = {
@@ -71,6 +75,7 @@ class Performer:
             Recommend: self._recommend,
             Remember: lambda effect, _: store.remember(effect.appliance, effect.memory),
             AskState: self._ask,
+            AskEdge: self._offer,
             Notify: self._notify,
         }
 
@@ -98,6 +103,8 @@ class Performer:
                     self._store.mark("link", "up" if connected else "down", at)
                 case PersonSpoke() | AdviceAnswered() | AlarmAcknowledged():
                     self._store.person(msgspec.json.encode(event).decode(), at)
+                case EdgeAnswered():
+                    self._store.edge(msgspec.json.encode(event).decode(), at)
                 case Labelled():
                     self._store.person(msgspec.json.encode(event).decode(), at)
                     self._store.label(event, at)
@@ -161,6 +168,12 @@ class Performer:
         # Which dialect, and that it can say this device's name, was checked before anything was connected.
         for message in self._dialects[effect.device.partition("/")[0]].ask(effect.device, effect.properties):
             self._say(message, "asked")
+
+    def _offer(self, effect: AskEdge, now: Instant) -> None:
+        del now
+        if self.offer is not None:
+            self.counts["offered"] += 1
+            self.offer(effect)
 
     def _notify(self, effect: Notify, now: Instant) -> None:
         del now

@@ -243,7 +243,9 @@ class Moment:
                 else Instant("before", 0, 0)
             )
             return Learned(None, 0.0, Quality.UNCERTAIN, "unsure", at, LEARNED_MAX_AGE_NS)
-        return Learned(str(value), 1.0, Quality.GOOD, None, now.plus(-round(age or 0)), LEARNED_MAX_AGE_NS)
+        by = "edge" if self.flag("edge", name) else None
+        at = now.plus(-round(age or 0))
+        return Learned(str(value), 1.0, Quality.GOOD, None, at, LEARNED_MAX_AGE_NS, by=by)
 
     def _memory(self, now: Instant, current: int | None) -> Memory:
         person = self.person()

@@ -87,8 +87,14 @@ class Situation:
             return []
         top = self.spec.ladder.top
         source = f"rule {rule.id}"
+        low, high = index_of(rule.at_least, top), index_of(rule.at_most, top)
+        if not rule.learned:
+            return [Wish(speaks, low, high, rule.authority, source)]
+        # Its channels may have their words from a bigger model: it then speaks a little louder.
+        edge = all_of(*(self.scene.flag("edge", channel) for channel in sorted(rule.learned)))
         return [
-            Wish(speaks, index_of(rule.at_least, top), index_of(rule.at_most, top), rule.authority, source)
+            Wish(all_of(speaks, edge), low, high, Authority.EDGE, source),
+            Wish(all_of(speaks, no(edge)), low, high, rule.authority, source),
         ]
 
     def _fallback(self) -> list[Wish]:

@@ -111,6 +111,9 @@ class _Reader:
     def acknowledged(self, rule: str) -> bool:
         return self.snapshot.acknowledged(rule)
 
+    def edge(self, channel: str) -> bool:
+        return self.snapshot.by_edge(channel)
+
     def held(self, rule: str) -> bool:
         return rule in self.snapshot.memory.holds
 
@@ -196,6 +199,7 @@ _READERS = {
     "does": "does",
     "acknowledged": "acknowledged",
     "held": "held",
+    "edge": "edge",
     "current": "current",
     "current above": "current_above",
     "in a mode": "in_a_mode",

@@ -206,7 +206,7 @@ class _Check:
         elif kept.digest == self._digest or self._regardless:
             home = self._home
             if home.observe is not kept.observe:
-                home = Home(home.appliances.values(), home.classifiers, home.zone, observe=kept.observe)
+                home = home.but(observe=kept.observe)
             begin = checkpoint.go_on if kept.digest == self._digest else checkpoint.begin
             self._controller = Controller(home, begin(home, kept, at))
         else:

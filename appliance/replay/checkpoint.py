@@ -44,6 +44,7 @@ def digest(home: Home) -> str:
         (name, repr_of(model.trust), sorted(model.spec.channels))
         for name, model in sorted(home.classifiers.items())
     ]
+    parts += [(name, repr_of(edge)) for name, edge in sorted(home.edges.items())]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 

@@ -49,7 +49,7 @@ def rebuild(history: History, home: Home, decision: Decision, expired: Callable[
             controller, kept = None, item.checkpoint
             why = NO_STATE if kept is None else MISSING if kept.digest == digest else OTHERS
             if kept is not None and kept.digest == digest:
-                then = Home(home.appliances.values(), home.classifiers, home.zone, observe=kept.observe)
+                then = home.but(observe=kept.observe)
                 controller = Controller(then, checkpoint.go_on(then, kept, item.at))
         elif reached:
             if controller is None or item.at != at:

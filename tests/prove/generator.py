@@ -230,7 +230,8 @@ def learned(random: Random, now: Instant) -> Learned:
     age = random.choice([0, random.randrange(2 * LEARNED_MAX_AGE_NS), LEARNED_MAX_AGE_NS, MINUTE])
     at = Instant("boot before", 5, 5) if random.random() < 0.1 else now.plus(-age)
     label = None if quality is not Quality.GOOD and random.random() < 0.5 else random.choice(WORDS)
-    return Learned(label, 0.9, quality, None, at, LEARNED_MAX_AGE_NS)
+    by = random.choice([None, "a bigger model"])
+    return Learned(label, 0.9, quality, None, at, LEARNED_MAX_AGE_NS, by=by)
 
 
 def memory(random: Random, spec: Appliance, now: Instant) -> Memory:

@@ -54,6 +54,7 @@ class Kind(IntEnum):
     MARK = 3
     PERSON = 4
     TICK = 5
+    EDGE = 6
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):

@@ -174,11 +174,18 @@ class Queue:
 
     def person(self, word: str, at: Instant) -> None:
         """Keep what a person said, as the JSON of its event, with the next batch. One that is too long is dropped and counted."""
+        self._spoken(Kind.PERSON, word, at)
+
+    def edge(self, word: str, at: Instant) -> None:
+        """Keep what the edge answered, as the JSON of its event, with the next batch. One that is too long is dropped and counted."""
+        self._spoken(Kind.EDGE, word, at)
+
+    def _spoken(self, kind: Kind, word: str, at: Instant) -> None:
         with self.lock:
             if len(word) > MAX_SPOKEN:
                 self.dropped += 1
                 return
-            self._append(Entry(Kind.PERSON, "", "person", None, at, word, 0, None, 0))
+            self._append(Entry(kind, "", kind.name.lower(), None, at, word, 0, None, 0))
 
     def tick(self, at: Instant) -> None:
         """Keep that time passed and somebody decided for it, with the next batch."""

@@ -217,7 +217,7 @@ class Recall:
         elif kind == Kind.MARK:
             if metric == "link":
                 events.append(LinkChanged(value == "up"))
-        elif kind == Kind.PERSON:
+        elif kind in (Kind.PERSON, Kind.EDGE):
             try:
                 spoken = _SPOKEN.decode(value)
             except msgspec.MsgspecError:

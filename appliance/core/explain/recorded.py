@@ -138,11 +138,12 @@ def recorded(spec: Appliance, decision: Decision, around: Snapshot) -> Snapshot:
         words[name] = Told(spoken, ()) if word not in spoken.words else told(spoken, word or "", said_at)
     learned = {}
     for name in spec.models:
-        word, said_at = _said(known.get(name), at)
+        seen = known.get(name)
+        word, said_at = _said(seen, at)
         learned[name] = (
             Learned(None, 0.0, Quality.UNCERTAIN, None, at, LEARNED_MAX_AGE_NS)
-            if word is None
-            else sure(word, said_at)
+            if word is None or seen is None
+            else replace(sure(word, said_at), by=seen.by)
         )
     spoke = {voice.source for voice in decision.voices if voice.acts}
     holds = tuple(rule.id for rule in spec.rules if rule.until is not None and f"rule {rule.id}" in spoke)

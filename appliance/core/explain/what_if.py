@@ -82,7 +82,7 @@ class Live:
         self._home = home
         self._state = state
         # Without models: what a label is supposed to be, no model says otherwise.
-        self._quiet = Home(home.appliances.values(), {}, home.zone)
+        self._quiet = home.but(classifiers={})
         self._as_it_is = home
         """Who decides where nothing is supposed that a model looks at."""
 
@@ -126,10 +126,10 @@ class Live:
             wakes = guard.wakes_ns(self.around)
             left = "" if wakes is None else f" in {span(wakes - now.boottime_ns)}"
             bare = replace(self.spec, guards=tuple(other for other in self.spec.guards if other is not guard))
-            home = Home(
-                [bare if known.id == bare.id else known for known in self._as_it_is.appliances.values()],
-                self._as_it_is.classifiers,
-                self._as_it_is.zone,
+            home = self._as_it_is.but(
+                appliances=[
+                    bare if known.id == bare.id else known for known in self._as_it_is.appliances.values()
+                ]
             )
             yield f"{guard.name} ends{left}", self._suppose(home, self._state, {})
 
@@ -188,7 +188,7 @@ class Past(Live):
         state = self._state
         if channel in self._before:
             state = self._with(senses={**self._own.senses, channel: self._before[channel]})
-        return self._suppose(Home(home.appliances.values(), asked, home.zone), state, {channel: value})
+        return self._suppose(home.but(classifiers=asked), state, {channel: value})
 
 
 def surroundings(home: Home, state: State, appliance: str, now: Instant) -> Snapshot:

@@ -99,7 +99,7 @@ def _learned(name: str, said: Learned, snapshot: Snapshot) -> Input:
     age_s = _seconds(age)
     value = said.value(snapshot.now)
     if value is not None:
-        return Input(name, value, None, age_s, "good", f"probability {said.probability:.2f}")
+        return Input(name, value, None, age_s, "good", f"probability {said.probability:.2f}", said.by)
     if said.label is None:
         return Input(name, None, None, age_s, "unknown", said.reason)
     reason = (
