@@ -47,7 +47,9 @@ class Breaker:
         """
         before = self.state
         if why is None:
-            self.state, self._in_a_row, self._tries, self.why = "closed", 0, 0, None
+            # The one try may go well, and what follows may not: only the next success forgets how long it was waited for.
+            self._tries = self._tries if before != "closed" else 0
+            self.state, self._in_a_row, self.why = "closed", 0, None
             return before != "closed"
         self.why = why
         self._in_a_row += 1

@@ -70,3 +70,19 @@ def test_a_year_of_failures_overflows_nothing() -> None:
     for second in range(100_000):
         one.settle(float(second), "gone")
     assert one.retry_s < 100_000 + 900
+
+
+def test_what_answers_the_one_try_and_nothing_after_it_is_tried_ever_more_seldom() -> None:
+    one, now, waits = breaker(), 0.0, []
+    for _ in range(8):
+        for _ in range(3):
+            one.settle(now, "late")
+        waits.append(one.retry_s - now)
+        now = one.retry_s
+        assert one.admits(now)
+        one.settle(now, None)
+    assert waits[7] > 32 * waits[0]
+    one.settle(now, None)
+    for _ in range(3):
+        one.settle(now, "late")
+    assert one.retry_s - now <= 2.0
