@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from hashlib import blake2b
 from math import isfinite
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
-from appliance.adapters.clock import SystemClock
 from appliance.adapters.edge.budget import Budget
 from appliance.adapters.edge.cache import Cache
 from appliance.adapters.edge.entries import Tally
@@ -24,6 +24,7 @@ from appliance.adapters.edge.reaching import Reaching
 from appliance.adapters.edge.status import CacheStatus, EdgeStatus, TeacherStatus
 from appliance.adapters.edge.terms import EdgeSettings, Teacher, finer
 from appliance.adapters.edge.waiting import Waiting
+from appliance.core.clock import Instant
 from appliance.core.events import AskEdge, EdgeAnswered
 from appliance.errors import ConfigError
 
@@ -31,6 +32,14 @@ log = logging.getLogger(__name__)
 
 LONGEST_WAIT_S = 600.0
 """The clock may be scaled or stand still in sleep: checks are looked for this often at least."""
+
+
+class Clock(Protocol):
+    """What tells the time here: this instant, and the real seconds until its boot time is `boottime_ns`."""
+
+    def __call__(self) -> Instant: ...
+
+    def seconds_until(self, boottime_ns: int) -> float: ...
 
 
 class Offered(msgspec.Struct, frozen=True):
@@ -56,7 +65,7 @@ class Edge:
         teachers: Mapping[str, Teacher],
         cache_path: Path,
         answer: Callable[[EdgeAnswered], None],
-        clock: SystemClock,
+        clock: Clock,
     ) -> None:
         settings.check()
         self._settings = settings
