@@ -30,6 +30,8 @@ class OnnxClassifier:
         self._trust = bundle.card.trust
         self._head = None if bundle.card.refit is None else bundle.card.refit.head
         self.digest = bundle.digest
+        self.asked = 0
+        """Rows so far."""
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.enable_cpu_mem_arena = False
@@ -88,6 +90,7 @@ class OnnxClassifier:
     def predict(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return calibrated probabilities (N, L) for features (N, F); a row with anything not finite gives NaN."""
         said = self.before_head(rows)
+        self.asked += len(rows)
         return said if self._head is None else self._head.apply(said).astype(np.float32)
 
     def before_head(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:

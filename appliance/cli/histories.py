@@ -18,6 +18,7 @@ from appliance.core.clock import SECOND, Instant
 from appliance.core.home import Home
 from appliance.core.intake import Intake
 from appliance.core.payloads import Decoder
+from appliance.daemon.edging import bigger
 from appliance.daemon.identity import state_folder
 from appliance.daemon.models import OWN, load_models
 from appliance.errors import ConfigError
@@ -51,7 +52,7 @@ def home_of(loaded: Loaded) -> Home:
     classifiers, missing = load_models(specs, state_folder(loaded) / OWN)
     for model, why in missing.items():
         click.echo(f"without the model {model}: {why}", err=True)
-    return Home(specs, classifiers, zone(loaded))
+    return Home(specs, classifiers, zone(loaded), edges=bigger(loaded.settings.edge, classifiers))
 
 
 def zone(loaded: Loaded) -> ZoneInfo:

@@ -138,7 +138,7 @@ def _broker(loaded: Loaded) -> Finding:
         # Under a name of its own: the daemon's would throw the daemon out.
         address = Address(
             mqtt.host, mqtt.port, f"appliance-doctor-{secrets.token_hex(4)}", mqtt.username,
-            identity.password(mqtt.password_file, loaded.folder), tls, mqtt.keepalive_s,
+            identity.password(loaded), tls, mqtt.keepalive_s,
         )  # fmt: skip
         asyncio.run(reach(address, f"{mqtt.prefix}/doctor", SystemClock()))
     except ApplianceError as broken:

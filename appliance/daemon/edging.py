@@ -4,39 +4,225 @@ Never in here: what an answer is worth (core), or how one is got (the edge adapt
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+import msgspec
+
+from appliance.adapters.clock import SystemClock
+from appliance.adapters.http.port import AuditView, CountedView, EdgeView, PartView
+from appliance.config import Loaded
 from appliance.config.tables import EdgeTable
 from appliance.core.clock import SECOND
+from appliance.core.controller import Controller
 from appliance.core.edge import BiggerModel
+from appliance.core.events import AskEdge, EdgeAnswered
+from appliance.core.home import Classifier, Home
+from appliance.core.inference import EPOCH
+from appliance.core.trust import standing
+from appliance.core.trust.audits import audits_needed
+from appliance.daemon import identity
 from appliance.errors import ModelError
+
+if TYPE_CHECKING:
+    from appliance.adapters.edge.client import Edge
+    from appliance.adapters.edge.status import EdgeStatus
+    from appliance.adapters.edge.terms import Teacher
 
 log = logging.getLogger(__name__)
 
 DAY_NS = 86_400 * SECOND
+CACHE = "edge-cache.sqlite"
+DAYS_TOLD = 2_900_000
+"""Calendars end in the year 9999."""
 
 
-def bigger(
-    settings: EdgeTable | None, models: Iterable[str]
-) -> tuple[dict[str, BiggerModel], dict[str, str]]:
-    """Return the bigger models that stand behind `models`, by the local one's name; and why one has none, though the config asks for it.
+@runtime_checkable
+class Asked(Protocol):
+    """A classifier that counts the rows that it was asked."""
 
-    A model without one decides as if there were no edge.
+    asked: int
+
+
+class Nearby:
+    """The edge of one home; where the config names none, nothing happens. `answer` gets what it says, on the loop.
+
+    `classifiers` are those that a bigger model may stand behind.
+
+    Raises:
+        ConfigError: its address, token or certificates can't be used.
+    """
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        classifiers: Mapping[str, Classifier],
+        folder: Path,
+        clock: SystemClock,
+        answer: Callable[[EdgeAnswered], None],
+    ) -> None:
+        settings = self._settings = loaded.settings.edge
+        self._edge: Edge | None = None
+        self._home: Home | None = None
+        self._counted = 0
+        if settings is not None:
+            teachers = {one.name: _teacher(one.name) for one in bigger(settings, classifiers).values()}
+            self._edge = _client(loaded, settings, teachers, folder / CACHE, clock, answer)
+
+    @property
+    def offer(self) -> Callable[[AskEdge], None] | None:
+        """What takes a case and never waits; None where there is no edge."""
+        return None if self._edge is None else self._edge.offer
+
+    def behind(self, classifiers: Mapping[str, Classifier]) -> Mapping[str, BiggerModel]:
+        """Return the bigger models that stand behind `classifiers`, by the local one's name."""
+        return bigger(self._settings, classifiers)
+
+    async def run(self) -> None:
+        """Ask the edge what is offered, until cancelled."""
+        if self._edge is not None:
+            await self._edge.run()
+
+    def look(self, home: Home) -> None:
+        """Tell the budget how many cases `home` had since the last look; call it every second."""
+        if self._edge is None:
+            return
+        models = [model for name, model in home.classifiers.items() if name in home.edges]
+        asked = sum(model.asked for model in models if isinstance(model, Asked))
+        if home is self._home:
+            self._edge.seen(asked - self._counted)
+        self._home, self._counted = home, asked
+
+    def status(self) -> "EdgeStatus | None":
+        """Return how it is; None where there is none."""
+        return None if self._edge is None else self._edge.status()
+
+    def view(self, controller: Controller) -> EdgeView:
+        """Return how it is, and what audits of `controller`'s models show."""
+        status = self.status()
+        answers = None if status is None else msgspec.to_builtins(status)
+        return EdgeView(answers, tuple(_audits(controller)))
+
+    def parts(self) -> list[PartView]:
+        """Return what health says of it: away or not believed is degraded, as rules and the local model decide alone."""
+        status = self.status()
+        if status is None:
+            return []
+        why = []
+        if self._home is not None:
+            asked = {teacher.name for teacher in status.teachers}
+            for name in self._home.classifiers:
+                behind = self._home.edges.get(name)
+                if behind is None:
+                    why.append(f"no bigger model stands behind {name}")
+                elif behind.name not in asked:
+                    why.append(f"{behind.name} is asked from the next start on")
+        if status.breaker != "closed":
+            why.append(f"away, so the local models decide alone: {status.why}")
+        else:
+            why += [
+                f"{teacher.name} is not believed: {teacher.why}"
+                for teacher in status.teachers
+                if not teacher.believed
+            ]
+        why += status.weaknesses
+        return [PartView("edge", "degraded" if why else "ok", "; ".join(why) or None)]
+
+
+def _client(
+    loaded: Loaded,
+    settings: EdgeTable,
+    teachers: "Mapping[str, Teacher]",
+    cache: Path,
+    clock: SystemClock,
+    answer: Callable[[EdgeAnswered], None],
+) -> "Edge":
+    from appliance.adapters.edge.client import Edge  # noqa: PLC0415  only where there is an edge
+    from appliance.adapters.edge.terms import EdgeSettings  # noqa: PLC0415
+    from appliance.adapters.tls import Tls  # noqa: PLC0415
+
+    tls = None if settings.tls is None else Tls(**settings.tls.model_dump(), section="edge.tls")
+    given = {
+        name: getattr(settings, name)
+        for name in EdgeSettings.__struct_fields__
+        if name not in ("tls", "token")
+    }
+    token = identity.secret(settings.token_file, loaded.folder, key="edge.token_file", what="token")
+    return Edge(EdgeSettings(**given, tls=tls, token=token), teachers, cache, answer, clock)
+
+
+def _teacher(name: str) -> "Teacher":
+    from appliance.adapters.edge.terms import Teacher  # noqa: PLC0415  only where there is an edge
+    from appliance.bundle import TEACHER_OPERATORS, load_bundle, shipped  # noqa: PLC0415
+
+    bundle = load_bundle(shipped(name), allowed=TEACHER_OPERATORS)
+    return Teacher(
+        name,
+        bundle.card.version,
+        bundle.digest,
+        bundle.card.labels,
+        len(bundle.card.features.features),
+        tuple(map(tuple, bundle.golden_rows.tolist())),
+        tuple(map(tuple, bundle.golden_probabilities.tolist())),
+        bundle.card.steps,
+    )
+
+
+def _audits(controller: Controller) -> Iterator[AuditView]:
+    home, state = controller.home, controller.state
+    for name, spec in home.appliances.items():
+        for channel, model in spec.models.items():
+            edge, classifier = home.edges.get(model), home.classifiers.get(model)
+            if edge is None or classifier is None:
+                continue
+            audits = state.appliances[name].memory.audits.get(channel)
+            stands = standing(audits, classifier.trust.version)
+            days = () if audits is None else audits.by_day()
+            yield AuditView(
+                name,
+                channel,
+                model,
+                edge.name,
+                edge.better,
+                stands.acts,
+                stands.because,
+                stands.trials,
+                stands.disagreed,
+                stands.low,
+                stands.high,
+                stands.level,
+                edge.budget,
+                None if edge.budget is None else audits_needed(edge.budget, min(5 * edge.budget, 0.5)),
+                0 if audits is None else audits.labelled,
+                0 if audits is None else audits.missed,
+                tuple(
+                    CountedView(
+                        date.fromordinal(EPOCH + one.day).isoformat(), *msgspec.structs.astuple(one)[1:]
+                    )
+                    for one in days
+                    if 0 <= one.day < DAYS_TOLD
+                ),
+            )
+
+
+def bigger(settings: EdgeTable | None, models: Iterable[str]) -> dict[str, BiggerModel]:
+    """Return the bigger models that stand behind `models`, by the local one's name. One without, which the log tells, decides as if there
+    were no edge.
     """
     if settings is None:
-        return {}, {}
+        return {}
     from appliance.bundle import TEACHER  # noqa: PLC0415  only where there is an edge
 
     found: dict[str, BiggerModel] = {}
-    missing: dict[str, str] = {}
     for model in sorted(models):
         name = settings.models.get(model, model + TEACHER)
         try:
             found[model] = _bigger(model, name, settings.audits_a_day)
         except ModelError as broken:
-            missing[model] = broken.message
             log.warning("no bigger model stands behind %s: %s", model, broken)
-    return found, missing
+    return found
 
 
 def _bigger(model: str, name: str, audits_a_day: int) -> BiggerModel:

@@ -34,8 +34,8 @@ def client_id(folder: Path, chosen: str | None) -> str:
     return chosen or _kept(folder / "client_id", lambda: f"appliance-{secrets.token_hex(4)}")
 
 
-def password(file: str | None, folder: Path) -> str | None:
-    """Return the first line of the password file, which may lie in `folder`, or None where there is none.
+def secret(file: str | None, folder: Path, *, key: str, what: str) -> str | None:
+    """Return the first line of the file of a secret (`what`, which the setting `key` names), which may lie in `folder`; None: there is none.
 
     Raises:
         ConfigError: it can't be read, or others may read it.
@@ -45,16 +45,23 @@ def password(file: str | None, folder: Path) -> str | None:
     path = folder / file
     try:
         if path.stat().st_mode & 0o077:
-            raise ConfigError(f"{path}: others may read this password", hint=f"chmod 600 {path}")
+            raise ConfigError(f"{path}: others may read this {what}", hint=f"chmod 600 {path}")
         return path.read_text(encoding="utf-8").split("\n", 1)[0].strip()
     except UnicodeDecodeError:
         raise ConfigError(
-            f"mqtt.password_file: {path}: no UTF-8 text", hint="write the password into it, mode 0600"
+            f"{key}: {path}: no UTF-8 text", hint=f"write the {what} into it, mode 0600"
         ) from None
     except OSError as broken:
         raise ConfigError(
-            f"mqtt.password_file: {path}: {broken.strerror}", hint="write the password into it, mode 0600"
+            f"{key}: {path}: {broken.strerror}", hint=f"write the {what} into it, mode 0600"
         ) from None
+
+
+def password(loaded: Loaded) -> str | None:
+    """Return the password for the broker, or None. Raises ConfigError as `secret`."""
+    return secret(
+        loaded.settings.mqtt.password_file, loaded.folder, key="mqtt.password_file", what="password"
+    )
 
 
 def _kept(path: Path, make: Callable[[], str]) -> str:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from appliance.config import Loaded, appliances, dialects, sayable
+from appliance.core.edge import BiggerModel
 from appliance.core.events import Tick
 from appliance.core.home import Classifier, Home
 from appliance.core.profile import Appliance
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 MAX_TOLD = 2000
 """Characters that are told of a refused config: its words may repeat what the file says, of any length."""
 Models = Callable[[Iterable[Appliance]], tuple[Mapping[str, Classifier], Mapping[str, str]]]
+Behind = Callable[[Mapping[str, Classifier]], Mapping[str, BiggerModel]]
 IN_PLACE = frozenset({"home", "appliances", "exclusions"})
 """The sections that change while the daemon runs."""
 
@@ -38,8 +40,8 @@ class Prepared(NamedTuple):
 
 class Reloading:
     """Takes new configs into `control`'s home. `read` reads the config anew; `refuse` raises where its rules are unsound: both
-    run in a thread, since files, models and proofs take their time. `models` loads the models that appliances name, and `taken`
-    is told of each config that is put in force.
+    run in a thread, since files, models and proofs take their time. `models` loads the models that appliances name, `behind` finds the
+    bigger ones behind those, and `taken` is told of each config that is put in force.
     """
 
     def __init__(
@@ -50,7 +52,9 @@ class Reloading:
         refuse: Callable[[Loaded, Home], None],
         models: Models = load_models,
         taken: Callable[[Loaded], None] = lambda _: None,
+        behind: Behind = lambda _: {},
     ) -> None:
+        self._behind = behind
         self._models = models
         self._taken = taken
         self._loaded = loaded
@@ -122,6 +126,12 @@ class Reloading:
         sayable(specs, dialects(after))
         classifiers, missing = self._models(specs)
         observe = self._control.controller.home.observe
-        home = Home(specs, classifiers, ZoneInfo(after.home.timezone), observe=observe)
+        home = Home(
+            specs,
+            classifiers,
+            ZoneInfo(after.home.timezone),
+            edges=self._behind(classifiers),
+            observe=observe,
+        )
         self._refuse(loaded, home)
         return Prepared(loaded, home, missing)

@@ -35,6 +35,7 @@ from appliance.core.restoring import pack, rehear, unpack
 from appliance.core.state import State
 from appliance.daemon import identity
 from appliance.daemon.control import Control
+from appliance.daemon.edging import Nearby
 from appliance.daemon.hearing import Hearing
 from appliance.daemon.past import Past
 from appliance.daemon.people import People
@@ -151,7 +152,14 @@ async def _live(
     try:
         restored = store.start()
         classifiers, missing = life.models(specs)
-        home = Home(specs, classifiers, ZoneInfo(settings.home.timezone), observe=observe)
+        edge = Nearby(loaded, classifiers, folder, clock, lambda answer: control.turn([answer], clock()))
+        home = Home(
+            specs,
+            classifiers,
+            ZoneInfo(settings.home.timezone),
+            edges=edge.behind(classifiers),
+            observe=observe,
+        )
         if not life.kept:  # a kept one was let pass when it was new
             refuse(loaded, home)
         now = clock()
@@ -166,6 +174,7 @@ async def _live(
             home.speakers,
         )
         performer.observers.extend(observers)
+        performer.offer = edge.offer
         store.checkpoint(partial(checkpoint.pack, home, state), now)
         people = People(
             lambda: controller.home.appliances,
@@ -185,7 +194,8 @@ async def _live(
             life.told,
         )
         timekeeping = Timekeeping(clock)
-        views.vitals.more = lambda: [*life.parts(), *timekeeping.parts()]
+        views.vitals.more = lambda: [*life.parts(), *timekeeping.parts(), *edge.parts()]
+        views.on_edge = lambda: edge.view(controller)
         views.on_safe_mode_end = lambda: life.end_safe_mode("a person ended it")
         store.on_commit = views.feeding.on_commit
 
@@ -214,7 +224,7 @@ async def _live(
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         if read is not None:
-            reloading = Reloading(loaded, control, read, refuse, life.models, life.took)
+            reloading = Reloading(loaded, control, read, refuse, life.models, life.took, edge.behind)
             loop.add_signal_handler(signal.SIGHUP, reloading.asked.set)
         with watching(life.hung, ours=read is not None) as watchdog:
             try:
@@ -223,12 +233,13 @@ async def _live(
                     group.create_task(control.tick(systemd, watchdog.fed), name="tick")
                     group.create_task(
                         _look_around(
-                            control, store, views, telling, clock, broker, life, watchdog, timekeeping
+                            control, store, views, telling, clock, broker, life, watchdog, timekeeping, edge
                         ),
                         name="look",
                     )
                     serving = _serve(settings, folder, control, views, systemd, on_url)
                     group.create_task(_spared(serving, life, views), name="http")
+                    group.create_task(edge.run(), name="edge")
                     if read is not None:
                         group.create_task(reloading.run(), name="reload")
                         group.create_task(_all_again(life, reloading), name="safe mode")
@@ -279,6 +290,7 @@ async def _look_around(
     life: Supervision,
     watchdog: Watchdog,
     timekeeping: Timekeeping,
+    edge: Nearby,
 ) -> None:
     """Every second: tell listeners what changed; now and then keep the senses; end the process where a part of it died."""
     since = kept = 0.0
@@ -292,6 +304,7 @@ async def _look_around(
         views.feeding.tell_changes()
         telling.changes()
         life.look(turning=views.vitals.turning)
+        edge.look(control.controller.home)
         if not watchdog.alive():
             raise RuntimeError("the watchdog has died; the service manager starts the daemon anew")
         if not store.alive():
@@ -387,7 +400,7 @@ def _broker(loaded: Loaded) -> ChildBroker | None:
 
 def _address(loaded: Loaded, folder: Path, broker: ChildBroker | None) -> Address:
     mqtt = loaded.settings.mqtt
-    password = identity.password(mqtt.password_file, loaded.folder)
+    password = identity.password(loaded)
     tls = (
         None
         if mqtt.tls is None

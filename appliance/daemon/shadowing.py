@@ -41,6 +41,11 @@ class Shadowed:
         """When to believe it."""
         return self._first.trust
 
+    @property
+    def asked(self) -> int:
+        """Rows so far."""
+        return self.rows
+
     def predict(self, rows: "NDArray[np.float32]") -> "NDArray[np.float32]":
         """Return what the first says."""
         said = self._first.predict(rows)

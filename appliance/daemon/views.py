@@ -12,6 +12,7 @@ from appliance.adapters.http.port import (
     ApplianceView,
     DecisionFilter,
     DecisionView,
+    EdgeView,
     HealthView,
     MetricView,
     OverrideView,
@@ -59,6 +60,7 @@ class Views:
         self.vitals = Vitals(control, store, observe=observe)
         self.feeding = Feeding(control, store, self._present, self.vitals)
         self.on_safe_mode_end: Callable[[], bool] = bool
+        self.on_edge: Callable[[], EdgeView] = lambda: EdgeView(None)
 
     # ------------------------------------------------------------ what is asked
 
@@ -223,6 +225,10 @@ class Views:
     def health(self) -> HealthView:
         """Return how the whole is."""
         return self.vitals.health()
+
+    def edge(self) -> EdgeView:
+        """Return how the edge is, and what audits show."""
+        return self.on_edge()
 
     def metrics(self) -> Sequence[MetricView]:
         """Return the counters and gauges of all rooms."""

@@ -69,6 +69,7 @@ class InputModel(AnswerModel):
     age_s: float | None = Field(description="Seconds since it was last heard well; null: never since boot")
     quality: QualityName
     reason: str | None = Field(description="Why the quality is not good")
+    by: str | None = Field(description="The bigger model that said it, where the local one could not")
 
     @classmethod
     def of(cls, given: Input) -> "InputModel":
@@ -81,6 +82,7 @@ class InputModel(AnswerModel):
                 "age_s": given.age_s,
                 "quality": given.quality,
                 "reason": given.reason,
+                "by": given.by,
             }
         )
 

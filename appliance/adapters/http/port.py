@@ -4,7 +4,7 @@ Never in here: a web framework, or anything that knows how the answer is spelt o
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -171,6 +171,48 @@ class HealthView(msgspec.Struct, frozen=True):
     parts: tuple[PartView, ...]
 
 
+class CountedView(msgspec.Struct, frozen=True):
+    """What audits and people counted on `day` (YYYY-MM-DD), of cases in which the local model said `label`."""
+
+    day: str
+    label: str
+    audits: int
+    disagreed: int
+    labelled: int
+    missed: int
+
+
+class AuditView(msgspec.Struct, frozen=True):
+    """How often one channel's local `model` disagrees with the bigger `edge`: at a rate between `low` and `high`, at every audit at once, with the
+    confidence 1 - `level`. `needed` audits show five times the `budget` in nine of ten cases.
+    """
+
+    appliance: str
+    channel: str
+    model: str
+    edge: str
+    better: bool
+    acts: bool
+    because: str
+    audits: int
+    disagreed: int
+    low: float
+    high: float
+    level: float
+    budget: float | None
+    needed: int | None
+    labelled: int
+    missed: int
+    days: tuple[CountedView, ...]
+
+
+class EdgeView(msgspec.Struct, frozen=True):
+    """How the edge is: `answers` as its client says it, None where there is no edge, and what audits show."""
+
+    answers: Mapping[str, Any] | None
+    audits: tuple[AuditView, ...] = ()
+
+
 class MetricView(msgspec.Struct, frozen=True):
     """One metric with its samples, labels -> value. `name` and label names are Prometheus names."""
 
@@ -285,6 +327,10 @@ class HomePort(Protocol):
 
     def health(self) -> HealthView:
         """*loop*: return how the whole is."""
+        ...
+
+    def edge(self) -> EdgeView:
+        """*loop*: return how the edge is, and what audits show of the local models."""
         ...
 
     def metrics(self) -> Sequence[MetricView]:

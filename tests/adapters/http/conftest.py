@@ -16,6 +16,7 @@ from appliance.adapters.http.port import (
     ApplianceView,
     DecisionFilter,
     DecisionView,
+    EdgeView,
     HealthView,
     MetricView,
     OverrideView,
@@ -303,6 +304,9 @@ class SmallHome:
             msgspec.structs.replace(one, acknowledged=True) if one in waiting else one for one in self.alarms
         )
         return len(waiting)
+
+    def edge(self) -> EdgeView:
+        return EdgeView(None)
 
     def end_safe_mode(self) -> bool:
         was, self.safe = self.safe, False

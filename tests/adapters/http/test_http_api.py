@@ -57,7 +57,7 @@ async def test_an_appliance_tells_what_it_does_and_what_that_rests_on(home, clie
     )
     channels = {channel["channel"]: channel for channel in told["channels"]}
     assert channels["pm2_5"] == {
-        "channel": "pm2_5", "value": 40.0, "unit": "µg/m³", "age_s": 12.5, "quality": "good", "reason": None,
+        "channel": "pm2_5", "value": 40.0, "unit": "µg/m³", "age_s": 12.5, "quality": "good", "reason": None, "by": None,
     }  # fmt: skip
     assert (channels["co2"]["value"], channels["co2"]["quality"], channels["co2"]["reason"]) == (
         None,

@@ -212,7 +212,7 @@ class Card {
         make("span", { class: "channel" }, make("span", { class: "shape", role: "img", "aria-label": reading.quality, title: reading.quality },
           SHAPES[reading.quality]), words.name(reading.channel)),
         make("span", { class: "value" }, make("b", { class: typeof reading.value === "string" && "word" }, words.number(reading.value)), reading.value !== null && reading.unit ? ` ${reading.unit}` : ""),
-        make("span", { class: "age" }, sure ? words.age(age) : [reading.quality, reading.reason].filter(Boolean).join(": ")));
+        make("span", { class: "age" }, sure ? [words.age(age), reading.by && `says ${reading.by}`].filter(Boolean).join(", ") : [reading.quality, reading.reason].filter(Boolean).join(": ")));
     }));
   }
 

@@ -37,7 +37,7 @@ export class Why {
       voice.limited_by ? make("i", {}, ` Limited by ${voice.limited_by}.`) : null)));
     this.part("inputs").replaceChildren(...made.inputs.map((seen) => make("li", {}, make("b", {}, words.name(seen.channel)),
       ` ${seen.value === null ? "unknown" : words.number(seen.value)}${seen.value !== null && seen.unit ? ` ${seen.unit}` : ""}, ${words.age(seen.age_s)}, ${seen.quality}`,
-      seen.reason ? ` (${seen.reason})` : "")));
+      seen.reason || seen.by ? ` (${[seen.reason, seen.by && `says ${seen.by}`].filter(Boolean).join(", ")})` : "")));
     const lines = told.flip?.lines ?? ["What would have changed it can't be told from what was recorded."];
     this.part("flips").replaceChildren(...lines.map((line) => make("li", {}, words.capital(line))));
     this.part("others").replaceChildren(...[...view.actions, ...view.modes].filter((action) => action !== made.action).map((action) =>
