@@ -9,8 +9,10 @@ What is said holds at every audit at once (`sequences`), so that it may be looke
 from math import log
 
 import msgspec
+from msgspec.structs import replace
 
-from appliance.core.trust.sequences import grown, interval, trials_needed
+from appliance.core.trust.sequences import grown, interval, shares_needed, staked, tilted, trials_needed
+from appliance.core.trust.tally import Counted, Tally
 
 LEVEL = 0.05
 """The probability, over a model's whole life in a home, that anything said of its disagreement is wrong."""
@@ -19,38 +21,19 @@ RISE = 2.0
 model that is exactly as good as its card would need audits without end."""
 LEAST_BUDGET = 0.005
 """A card's disagreement counts as this much at least: no card rests on so many days that it could tell less from nothing."""
-DAYS = 28
-"""So many days are kept for people to look at; nothing is decided by them."""
-LABELS = 16
-"""So many labels are kept apart in these days; what has another one counts in the totals alone."""
-
-
-class Day(msgspec.Struct, frozen=True, array_like=True):
-    """What was counted on `day` (since 1970, in the home's zone), by label of `Audits.labels`, in flat fours: audits where the model said
-    it, how many of them disagreed, labels by people while it said it, how many of them were another one.
-    """
-
-    day: int
-    counts: tuple[int, ...]
-
-
-class Counted(msgspec.Struct, frozen=True):
-    """One line of the table by day: of `audits` at which the model said `label` so many `disagreed`; of labels by people, so many `missed`."""
-
-    day: int
-    label: str
-    audits: int
-    disagreed: int
-    labelled: int
-    missed: int
+BLOCK = 24
+"""So many audits at least make a block, of whole days: what is so for a day counts as one thing, not as many (docs/audits.md)."""
+BLOCKS_ANEW, AUDITS_ANEW = 7, 64
+"""After so many blocks, or audits where it has fallen, evidence begins anew."""
 
 
 class Audits(msgspec.Struct, frozen=True):
     """What audits showed so far of `version` of a channel's model, measured by `edge_version` of the bigger one, against `budget`.
 
     `fallen`: it may not act. Since the day `since`, when the sequence number `number` began, `disagreed` of `trials` audits disagreed;
-    `evidence` (tilts) is that for the next change of standing, empty where none can follow. `labelled` and `missed` count what people
-    said of this version in all. Less than a kilobyte with two labels, and bounded whatever happens.
+    `evidence` is that for the next change of standing. The block that is open holds `block` audits, of which `block_disagreed`, the last on
+    the day `last`; `blocks` are closed. `better`: whether they can make it fall. `labelled` and `missed` count what people said of this
+    version in all. About a kilobyte with two labels, and bounded whatever happens.
     """
 
     version: int
@@ -62,10 +45,14 @@ class Audits(msgspec.Struct, frozen=True):
     trials: int = 0
     disagreed: int = 0
     evidence: tuple[float, ...] = ()
+    blocks: int = 0
+    block: int = 0
+    block_disagreed: int = 0
+    last: int = 0
+    better: bool = True
     labelled: int = 0
     missed: int = 0
-    labels: tuple[str, ...] = ()
-    days: tuple[Day, ...] = ()
+    tally: Tally = Tally()
 
     @property
     def level(self) -> float:
@@ -73,13 +60,8 @@ class Audits(msgspec.Struct, frozen=True):
         return LEVEL / (self.number * (self.number + 1))
 
     def by_day(self) -> list[Counted]:
-        """Return what was counted in the last days, in the order in which they came; labels without a count are left out."""
-        return [
-            Counted(one.day, label, *fours)
-            for one in self.days
-            for number, label in enumerate(self.labels)
-            if any(fours := one.counts[4 * number : 4 * number + 4])
-        ]
+        """Return what was counted in the last days, by label."""
+        return self.tally.lines()
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -122,39 +104,42 @@ def audited(
     `budget`: the share of held-out rows at which the local card says that they disagree. `better`: whether the bigger model's card shows it
     better on held-out data; where it is not, disagreement may be its own error, is shown, and fells nobody.
 
-    The model **falls** when the evidence that it disagrees more often than its budget reaches 1 / level: at the latest when `low` of
-    the interval since its standing began exceeds the budget, and sooner where only later audits are bad, since evidence begins once more
-    every `sequences.STRIDE` audits. While its rate stays within the budget it ever falls with a probability of `level` at most. It
-    **rises** by the same rule when the rate is shown to be below RISE times the budget: at the latest when `high` is; with a rate above
-    that, it ever does so with `level` at most. So a model that acts has either its card alone, not contradicted, or a measurement in this
-    home, and no more is claimed of it than that.
+    The model **falls** when the evidence that it disagrees more often than its budget reaches 1 / level. The share of a block, which is
+    one or more whole days, is one observation: while its mean, given the blocks before, is within the budget, the model ever falls with a
+    probability of `level` at most, however disagreements crowd within a day. It **rises** when the share of the sure time since then, from
+    which audits are drawn, is shown to be below RISE times the budget: at the latest when `high` of the interval is; while it is not
+    below, it does with a probability of `level` at most. So a model that acts has either its card alone, not contradicted, or a
+    measurement in this home, and no more is claimed of it than that.
 
     Each change of standing begins a new sequence, with a smaller level. Another `version` begins wholly anew, with its own card. Another
     `edge_version`, or budget, begins a new sequence; what has fallen stays fallen: a change of the judge acquits nobody.
     """
-    budget = max(budget, LEAST_BUDGET)
+    budget, day = max(budget, LEAST_BUDGET), _sane(day)
     now = _of_version(before, version, day)
-    if (now.edge_version, now.budget) != (edge_version, budget):
-        now = msgspec.structs.replace(now, edge_version=edge_version, budget=budget)
-        now = _next_sequence(now, day) if now.trials else now
+    if (now.edge_version, now.budget, now.better) != (edge_version, budget, better):
+        now = replace(now, edge_version=edge_version, budget=budget, better=better)
+        now = _next_sequence(now, day, fallen=now.fallen) if now.trials else now
+    if not now.fallen and now.block >= BLOCK and now.last != day:
+        now = _closed(now, day)
     disagree = local != edge
-    labels, days = _counted(now, local, day, (1, int(disagree), 0, 0))
-    evidence: tuple[float, ...] = ()
+    evidence = now.evidence
     if now.fallen:
-        evidence = grown(now.evidence, now.trials, 1.0 - _ceiling(budget), happened=not disagree)
-    elif better:
-        evidence = grown(now.evidence, now.trials, budget, happened=disagree)
-    now = msgspec.structs.replace(
+        begun, past = divmod(now.trials, AUDITS_ANEW)
+        factors = tilted(1.0 - _ceiling(budget), happened=not disagree)
+        evidence = grown(evidence, factors, 0 if past else begun + 1)
+    now = replace(
         now,
         trials=now.trials + 1,
         disagreed=now.disagreed + disagree,
         evidence=evidence,
-        labels=labels,
-        days=days,
+        block=now.block + 1,
+        block_disagreed=now.block_disagreed + disagree,
+        last=day,
+        tally=now.tally.audited(day, local, disagreed=disagree),
     )
-    if sum(evidence) * now.level < 1.0:
-        return now
-    return _next_sequence(msgspec.structs.replace(now, fallen=not now.fallen), day)
+    if now.fallen and sum(evidence) * now.level >= 1.0:
+        return _next_sequence(now, day, fallen=False)
+    return now
 
 
 def labelled(before: Audits | None, *, version: int, local: str, truth: str, day: int) -> Audits:
@@ -163,12 +148,11 @@ def labelled(before: Audits | None, *, version: int, local: str, truth: str, day
     Counted and shown, by day and label. People speak where something is wrong, so the share that was missed is one of moments that were
     labelled, and moves no standing by itself; each miss makes the model more careful as it is (`adapting`).
     """
+    day = _sane(day)
     now = _of_version(before, version, day)
     missed = local != truth
-    labels, days = _counted(now, local, day, (0, 0, 1, int(missed)))
-    return msgspec.structs.replace(
-        now, labelled=now.labelled + 1, missed=now.missed + missed, labels=labels, days=days
-    )
+    tally = now.tally.labelled(day, local, missed=missed)
+    return replace(now, labelled=now.labelled + 1, missed=now.missed + missed, tally=tally)
 
 
 def standing(audits: Audits | None, version: int) -> Standing:
@@ -179,8 +163,8 @@ def standing(audits: Audits | None, version: int) -> Standing:
     bound = _ceiling(audits.budget) if audits.fallen else audits.budget
     if audits.fallen:
         because = f"it disagreed too often; it acts again when that is shown to be below {100 * bound:.2g} %"
-    elif audits.evidence:
-        because = f"not shown to disagree more often than its card's {100 * bound:.2g} %"
+    elif audits.better:
+        because = f"not shown to disagree more often, day by day, than its card's {100 * bound:.2g} %"
     else:
         because = "the bigger model is not known to be better, so that this moves nothing"
     total = sum(audits.evidence)
@@ -198,17 +182,19 @@ def standing(audits: Audits | None, version: int) -> Standing:
     )
 
 
-def audits_needed(
-    budget: float, rate: float, *, fallen: bool = False, number: int = 1, share: float = 0.9
-) -> int | None:
-    """Return after how many audits of the sequence `number` a `share` of models that disagree at `rate` has fallen (or risen, where
-    `fallen`); None: too many to be told (`sequences.LONGEST`).
+def days_to_fall(budget: float, rate: float, a_day: int = 48, number: int = 1) -> tuple[int, int] | None:
+    """Return within how many days, of `a_day` audits (BLOCK at least), half and nine of ten of models that disagree at `rate` fall, in
+    the sequence `number`; None: never, as far as is promised.
+    """
+    return shares_needed(max(budget, LEAST_BUDGET), rate, a_day, Audits(0, number=number).level)
+
+
+def audits_to_rise(budget: float, rate: float, number: int = 2, share: float = 0.9) -> int | None:
+    """Return after how many audits of the sequence `number` a `share` of fallen models that disagree at `rate` has risen; None: too many to
+    be told (`sequences.LONGEST`), or never, as far as is promised.
     """
     level = Audits(0, number=number).level
-    budget = max(budget, LEAST_BUDGET)
-    if fallen:
-        return trials_needed(1.0 - _ceiling(budget), 1.0 - rate, level, share)
-    return trials_needed(budget, rate, level, share)
+    return trials_needed(1.0 - _ceiling(max(budget, LEAST_BUDGET)), 1.0 - rate, level, share)
 
 
 def _ceiling(budget: float) -> float:
@@ -217,36 +203,35 @@ def _ceiling(budget: float) -> float:
 
 
 def _of_version(before: Audits | None, version: int, day: int) -> Audits:
-    return before if before is not None and before.version == version else Audits(version, since=_sane(day))
+    return before if before is not None and before.version == version else Audits(version, since=day)
 
 
-def _next_sequence(now: Audits, day: int) -> Audits:
-    return msgspec.structs.replace(
-        now, number=now.number + 1, since=_sane(day), trials=0, disagreed=0, evidence=()
+def _closed(now: Audits, day: int) -> Audits:
+    """What is known after the open block has become one observation, and perhaps the last that was needed."""
+    if now.better:
+        begun, past = divmod(now.blocks, BLOCKS_ANEW)
+        factors = staked(now.budget, now.block_disagreed / now.block)
+        now = replace(now, evidence=grown(now.evidence, factors, 0 if past else begun + 1))
+        if sum(now.evidence) * now.level >= 1.0:
+            return _next_sequence(now, day, fallen=True)
+    return replace(now, blocks=now.blocks + 1, block=0, block_disagreed=0)
+
+
+def _next_sequence(now: Audits, day: int, *, fallen: bool) -> Audits:
+    return replace(
+        now,
+        fallen=fallen,
+        number=now.number + 1,
+        since=day,
+        trials=0,
+        disagreed=0,
+        evidence=(),
+        blocks=0,
+        block=0,
+        block_disagreed=0,
     )
 
 
 def _sane(day: int) -> int:
     """A day that any encoding can hold: clocks may say anything."""
     return max(-(2**31), min(2**31 - 1, day))
-
-
-def _counted(
-    now: Audits, label: str, day: int, fours: tuple[int, int, int, int]
-) -> tuple[tuple[str, ...], tuple[Day, ...]]:
-    """Return the labels and days after one more count. Days leave in the order in which they came, so that none that a wrong clock
-    told stays for good.
-    """
-    labels, day = now.labels, _sane(day)
-    if label not in labels:
-        if len(labels) == LABELS:
-            return labels, now.days
-        labels = (*labels, label)
-    at, days = 4 * labels.index(label), list(now.days)
-    place = next((number for number, one in enumerate(days) if one.day == day), len(days))
-    counts = list(days[place].counts) if place < len(days) else []
-    counts += [0] * (at + 4 - len(counts))
-    for number, more in enumerate(fours):
-        counts[at + number] += more
-    days[place : place + 1] = [Day(day, tuple(counts))]
-    return labels, tuple(days[-DAYS:])

@@ -1,24 +1,30 @@
-"""Owns what may be said of a rate at every trial at once, however often somebody looks ("any-time valid"): evidence, and an interval.
+"""Owns what may be said of a rate at every look at once, however often somebody looks ("any-time valid"): an interval, and evidence.
 
-Let x be 1 where something happens, and p its probability given all before. For each tilt t > 0 the product of the factors
-exp(t x) / (1 + q (exp(t) - 1)) is a nonnegative supermartingale that begins at one while p <= q, so by Ville's inequality it ever reaches
-1 / level with a probability of at most `level`; so does a mixture over tilts (sub-Bernoulli bounds: Howard, Ramdas, McAuliffe and Sekhon,
-Time-uniform, nonparametric, nonasymptotic confidence sequences, Annals of Statistics 49, 2021, arXiv 1810.08240), and one over the
-trial at which to begin (Shin, Ramdas and Rinaldo, E-detectors, arXiv 2203.03532). Rates may change from trial to trial: as
-log(1 + q (exp(t) - 1)) is concave in q, an interval is one of the mean of the rates so far. Never in here: what is counted, or what
-follows from it.
+All of it are products of factors whose mean, given all before, is one at most while the rate is no greater than a bound q. Such a
+product, and any mixture of such products, ever reaches 1 / level with a probability of at most `level` (Ville's inequality). Two kinds:
+
+- tilts, for trials x of 0 or 1: exp(t x) / (1 + q (exp(t) - 1)) (sub-Bernoulli: Howard, Ramdas, McAuliffe and Sekhon, Time-uniform,
+  nonparametric, nonasymptotic confidence sequences, Annals of Statistics 49, 2021, arXiv 1810.08240). As log(1 + q (exp(t) - 1)) is
+  concave in q, what is said is of the mean of the rates so far, which may change from trial to trial.
+- stakes, for shares x between 0 and 1: 1 + f (x / q - 1) (betting on a bounded mean: Waudby-Smith and Ramdas, Journal of the Royal
+  Statistical Society B 86, 2024, arXiv 2010.09686). Whatever happens within what is counted as one share.
+
+They begin anew now and then, with falling weights that sum to one (Shin, Ramdas and Rinaldo, E-detectors, arXiv 2203.03532), so that a
+change is not weighed against all the good that was before. Never in here: what is counted, or what follows from it.
 """
 
 from collections.abc import Sequence
 from functools import lru_cache
-from math import exp, expm1, log, log1p
+from math import ceil, comb, exp, expm1, log, log1p, sqrt
 
 TILTS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 """Tilts, with equal weights: good against odds that are exp(t) times those of the bound. That costs log(6) = 1.8 nats beside the best one."""
-STRIDE = 64
-"""After so many trials evidence begins once more, at the i-th time with the weight 1 / (i (i + 1)); those sum to one."""
+STAKES = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""Stakes, with equal weights: what is lost of the evidence at a share of nothing."""
 LONGEST = 20_000
 """Beyond so many trials the answer of `trials_needed` is: too many."""
+NINE_OF_TEN = 1.2816
+"""The quantile of the normal distribution."""
 
 
 @lru_cache(maxsize=1024)
@@ -35,18 +41,46 @@ def interval(successes: int, trials: int, alpha: float) -> tuple[float, float]:
     return _lowest(successes, trials, alpha / 2), 1.0 - _lowest(trials - successes, trials, alpha / 2)
 
 
-def grown(before: Sequence[float], trials: int, bound: float, *, happened: bool) -> tuple[float, ...]:
-    """Return the evidence (tilts) that something happens more often than `bound`, after one more trial than `trials`.
-
-    `before` is that of the `trials`, or empty. Its sum ever reaches 1 / level with a probability of at most `level` while the rate stays
-    at or below `bound`, whatever else it does.
+def grown(before: Sequence[float], factors: Sequence[float], beginning: int = 0) -> tuple[float, ...]:
+    """Return the evidence that follows on `before` (or on nothing, where empty): multiplied by `factors`. `beginning`: it begins anew
+    besides, for the i-th time, with the weight 1 / (i (i + 1)); those sum to one. 0: it does not.
     """
-    begun, past = divmod(trials, STRIDE)
-    fresh = 0.0 if past else 1.0 / ((begun + 1) * (begun + 2) * len(TILTS))
-    factors = _factors(bound)[happened]
-    if len(before) != len(TILTS):
-        before = (0.0,) * len(TILTS)
+    fresh = 1.0 / (beginning * (beginning + 1) * len(factors)) if beginning else 0.0
+    if len(before) != len(factors):
+        before = (0.0,) * len(factors)
     return tuple((one + fresh) * factor for one, factor in zip(before, factors, strict=True))
+
+
+@lru_cache(maxsize=64)
+def tilted(bound: float, *, happened: bool) -> tuple[float, ...]:
+    """Return the factors (tilts) of a trial for a rate above `bound`, a probability below one."""
+    return tuple(exp(tilt * happened) / (1.0 + bound * expm1(tilt)) for tilt in TILTS)
+
+
+def staked(bound: float, share: float) -> tuple[float, ...]:
+    """Return the factors (stakes) of a `share` in [0, 1] for a mean above `bound`, which is above zero."""
+    return tuple(1.0 + stake * (share / bound - 1.0) for stake in STAKES)
+
+
+def shares_needed(bound: float, rate: float, size: int, level: float) -> tuple[int, int] | None:
+    """Return after how many shares of `size` independent trials each, at `rate`, half and nine of ten of all cases have reached 1 / `level`
+    for a mean above `bound`; None: never.
+
+    Of the first beginning and the best stake alone, with the sum of logarithms taken for normal; the others hasten it.
+    """
+    chances = [comb(size, count) * rate**count * (1.0 - rate) ** (size - count) for count in range(size + 1)]
+    found: list[tuple[float, float]] = []
+    target = log(2.0 * len(STAKES) / level)
+    for number in range(len(STAKES)):
+        gains = [log(staked(bound, count / size)[number]) for count in range(size + 1)]
+        mean = sum(chance * gain for chance, gain in zip(chances, gains, strict=True))
+        variance = sum(chance * (gain - mean) ** 2 for chance, gain in zip(chances, gains, strict=True))
+        if mean > 0.0:
+            wide = NINE_OF_TEN * sqrt(variance)
+            found.append((target / mean, ((wide + sqrt(wide**2 + 4.0 * mean * target)) / (2.0 * mean)) ** 2))
+    if not found:
+        return None
+    return ceil(min(one for one, _ in found)), ceil(min(one for _, one in found))
 
 
 @lru_cache(maxsize=128)
@@ -78,13 +112,6 @@ def trials_needed(bound: float, rate: float, level: float, share: float = 0.9) -
         while len(waiting) > 1 and waiting[-1] <= 1e-15:
             waiting.pop()
     return None
-
-
-@lru_cache(maxsize=64)
-def _factors(bound: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """By what evidence, by tilt, is multiplied where it did not happen, and where it did."""
-    idle = tuple(1.0 / (1.0 + bound * expm1(tilt)) for tilt in TILTS)
-    return idle, tuple(exp(tilt) * factor for tilt, factor in zip(TILTS, idle, strict=True))
 
 
 def _weight(successes: int, trials: int, bound: float) -> float:
