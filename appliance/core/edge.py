@@ -20,6 +20,8 @@ PACE_NS = SECOND
 """A channel offers no more than one case in so long: features move in bins of thirty seconds, and hard cases come in rows."""
 AGAIN_NS = 60 * SECOND
 """A like case is offered again after so long without an answer."""
+LATE_NS = 300 * SECOND
+"""An audit that is so late was due while nobody could take it: it is none."""
 SUMS_TO_ONE = 1e-3
 """Probabilities of a bigger model, as float32 or as text of three digits, sum to one so nearly."""
 
@@ -97,16 +99,20 @@ def consider(
 
     `learned` is the local model's word, which audits may keep from acting (`may_act`); `features` (F,) the bigger model's. A hard
     case, or one of a model that may not act, gets the edge's word where a like case was answered, and is offered where none was.
+
+    An audit that is due where the word is not sure is none, and the next one is drawn: were it to wait for a sure word, audits would
+    meet the beginnings of sure stretches, where models differ most, and overstate (docs/audits.md).
     """
     now_ns = now.boottime_ns
     bucket = edge.bucket(features)
     case: Case | None = None
-    if learned.quality is Quality.GOOD:
-        if edge.audit_every_ns and now_ns >= offered.audit_ns:
-            if offered.audit_ns and bucket is not None:
-                case = Case(tuple(features), bucket, AUDIT, learned.label)
-            seed = now.wall_ns ^ offered.audit_ns
-            offered = replace(offered, audit_ns=next_audit_ns(now_ns, edge.audit_every_ns, seed))
+    sure = learned.quality is Quality.GOOD
+    if edge.audit_every_ns and now_ns >= offered.audit_ns:
+        if offered.audit_ns and now_ns - offered.audit_ns < LATE_NS and sure and bucket is not None:
+            case = Case(tuple(features), bucket, AUDIT, learned.label)
+        seed = now.wall_ns ^ offered.audit_ns
+        offered = replace(offered, audit_ns=next_audit_ns(now_ns, edge.audit_every_ns, seed))
+    if sure:
         if may_act:
             return learned, offered, case
         learned = replace(

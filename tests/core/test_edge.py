@@ -179,12 +179,12 @@ def sometimes(every_s: float = 600.0) -> BiggerModel:
     return msgspec.structs.replace(BIGGER, audit_every_ns=round(every_s * SECOND))
 
 
-def through(made: House, hours: float, somebody: float) -> list[AskEdge]:
+def through(made: House, hours: float, somebody: float, every_s: float = 60.0) -> list[AskEdge]:
     """Let hours of easy cases pass, every audit answered; return the audits."""
     audits = []
     until = made.at + hours * HOUR
     while made.at < until:
-        made.say(made.at + 60, "air", co2=1200 + made.at // 60 % 7, pm25=3 + made.at // 60 % 2)
+        made.say(made.at + every_s, "air", co2=1200 + made.at // every_s % 7, pm25=3 + made.at // every_s % 2)
         for case in asked(made):
             if case.audit is not None:
                 audits.append(case)
@@ -202,20 +202,45 @@ def test_audits_come_by_time_as_often_as_asked_and_change_nothing_where_both_agr
     assert made.last.authority is Authority.MODEL
 
 
+def test_audits_do_not_wait_for_a_sure_word_and_so_do_not_crowd_where_one_begins() -> None:
+    made, counts = house(sometimes(300)), {"first": 0, "all": 0}
+    for minute in range(2400):
+        sure = minute // 30 % 2
+        made.say(made.at + 60, "air", co2=1200 if sure else 800, pm25=3)
+        if any(case.audit for case in asked(made)):
+            counts["all"] += 1
+            # The mean of five minutes leaves the hard ones some minutes after the air did.
+            counts["first"] += minute % 30 < 6
+        made.effects.clear()
+    assert counts["all"] > 150
+    assert counts["first"] / counts["all"] < 0.25, "a fifth or less; those that wait would be a half"
+
+
+def test_an_audit_that_was_due_while_nobody_listened_is_none() -> None:
+    made = house(sometimes(3600))
+    made.say(2, "air", co2=1200, pm25=3)
+    for day in range(1, 6):
+        made.say(day * 86_400.0, "air", co2=1200, pm25=3)
+        at_once = made.effects[-20:]
+        assert not any(
+            isinstance(one, AskEdge) and one.audit for at, one in at_once if at >= day * 86_400.0
+        ), day
+
+
 def test_a_model_that_the_edge_contradicts_only_recommends_is_remembered_and_rises_again() -> None:
     made = house(sometimes())
-    through(made, 20, 0.05)
+    through(made, 96, 0.05, 240)
     assert said(made).quality is Quality.UNCERTAIN or said(made).by == "nose-teacher"
     kept = [effect.memory for _, effect in made.effects if isinstance(effect, Remember)][-1]
     again = house(sometimes(), memory=msgspec.json.decode(msgspec.json.encode(kept), type=Memory))
     again.say(2, "air", co2=1200, pm25=3)
     assert said(again).quality is Quality.UNCERTAIN, "a restart does not make it bolder"
     assert again.last.action == "off"
-    through(made, 60, 0.95)
+    through(made, 72, 0.95, 240)
     assert (said(made).quality, said(made).by) == (Quality.GOOD, None)
 
 
 def test_a_doubted_model_that_no_better_one_stands_behind_goes_on() -> None:
     made = house(msgspec.structs.replace(sometimes(), better=False))
-    through(made, 20, 0.05)
+    through(made, 96, 0.05, 240)
     assert said(made).quality is Quality.GOOD
