@@ -98,7 +98,9 @@ def consider(
     """Return what a channel says after the second opinion, what it has with the edge then, and the case to be offered, if any.
 
     `learned` is the local model's word, which audits may keep from acting (`may_act`); `features` (F,) the bigger model's. A hard
-    case, or one of a model that may not act, gets the edge's word where a like case was answered, and is offered where none was.
+    case gets the edge's word where a like one was answered, and is offered where none was. A sure word that may not act is only
+    recommended, and the edge does not speak in its stead: where two models contradict each other more than both cards say, this home is unlike
+    the rows that either was judged by.
 
     An audit that is due where the word is not sure is none, and the next one is drawn: were it to wait for a sure word, audits would
     meet the beginnings of sure stretches, where models differ most, and overstate (docs/audits.md).
@@ -115,9 +117,8 @@ def consider(
     if sure:
         if may_act:
             return learned, offered, case
-        learned = replace(
-            learned, quality=Quality.UNCERTAIN, reason=f"audits: it disagrees with {edge.name} too often"
-        )
+        reason = f"audits: it disagrees with {edge.name} too often"
+        return replace(learned, quality=Quality.UNCERTAIN, reason=reason), offered, case
     if bucket is None:
         return learned, offered, case
     if bucket == offered.answered:
