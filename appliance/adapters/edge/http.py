@@ -58,13 +58,16 @@ class Exchange:
         """
         loop = asyncio.get_running_loop()
         tries = 0
+        failure: Unanswered | None = None
         while True:
             tries += 1
             try:
                 async with asyncio.timeout_at(deadline_s):
                     return await self._once(path, content, headers or {}, deadline_s - loop.time())
             except TimeoutError:
-                failure = Unanswered("late", f"the edge {self._where} does not answer in time")
+                # Where it failed before, that is the more telling reason.
+                failure = failure or Unanswered("late", f"the edge {self._where} does not answer in time")
+                raise failure from None
             except Unanswered as told:
                 failure = told
             finally:
