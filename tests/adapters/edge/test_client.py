@@ -23,7 +23,7 @@ async def test_a_case_is_answered_over_one_kept_connection(tmp_path: Path) -> No
         await home.proved()
         for number in range(20):
             home.offer(number / 10, 0.5, 1.0)
-            await until(lambda number=number: len(home.answers) == number + 1)
+            await until(lambda number=number: len(home.answers) == number + 1)  # type: ignore[misc]
         assert all(right(answer, number / 10, 0.5, 1.0) for number, answer in enumerate(home.answers))
         assert home.answers[3] == EdgeAnswered(
             "fan", "presence", TEACHER.name, 3, (1, 1, 2), home.answers[3].probabilities
@@ -59,7 +59,10 @@ async def test_only_rows_of_features_leave_the_house(tmp_path: Path) -> None:
 
 
 async def test_of_one_channel_only_the_newest_waits_and_never_more_than_sixty_four(tmp_path: Path) -> None:
-    async with serving() as server, at_home(settings(server.port), tmp_path / "c") as home:
+    async with (
+        serving() as server,
+        at_home(settings(server.port, deadline_ms=10_000), tmp_path / "c") as home,
+    ):
         await home.proved()
         for number in range(50):
             home.offer(float(number), 0.0, 0.0)
@@ -107,7 +110,7 @@ async def test_the_hard_budget_of_cases_holds_and_audits_are_not_of_it(tmp_path:
         for number in range(40):  # 100,000 cases were seen: ten may be asked
             home.offer(float(number), 0.0, 0.0)
             home.offer(float(number), 1.0, 0.0, audit="nobody")
-            await until(lambda number=number: len(server.cases) >= number + 1 + min(number + 1, 10))
+            await until(lambda number=number: len(server.cases) >= number + 1 + min(number + 1, 10))  # type: ignore[misc]
         assert home.status.budget.asked == 10
         assert sum(answer.audit is not None for answer in home.answers) == 40
 

@@ -159,10 +159,9 @@ async def test_a_row_that_the_edge_has_nothing_to_say_of_is_not_asked_again_for_
         await home.proved()
         await misbehave(home, server, behaviour(), reason)
         asked = server.asked
-        for _ in range(10):
+        for number in range(10):
             home.offer(7.0, 1.0, 1.0)
-            await asyncio.sleep(0.005)
-        await until(lambda: home.status.cache.negative == 10)
+            await until(lambda number=number: home.status.cache.negative == number + 1)  # type: ignore[misc]
         assert server.asked == asked
         # It is one row's trouble, not the model's.
         server.behaviour = Good()
