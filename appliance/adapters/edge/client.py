@@ -249,7 +249,7 @@ class Edge:
                     else f"has buckets of 1/{2**after.scale} of their size now"
                 )
                 self._notices.say(
-                    f"cache {name}",
+                    f"cache {name} {after.scale} {after.stopped}",
                     logging.WARNING,
                     f"too many cached answers of {name} were wrong: their cache {what}",
                 )

@@ -42,6 +42,7 @@ class Home:
         ask = AskEdge(
             "fan", channel, "presence", self.teacher.name, self.teacher.version, row, bucket, "hard", audit
         )
+        self.edge.seen(1)
         self.edge.offer(ask)
         return bucket
 
