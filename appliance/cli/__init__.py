@@ -32,6 +32,7 @@ COMMANDS = {
     "diff": "differing",
     "learn": "learning",
     "models": "models",
+    "edge": "edge",
     "config": "configuration",
     "doctor": "doctor",
 }

@@ -114,7 +114,9 @@ def from_bytes(name: str, datatype: str, shape: Sequence[int], data: bytes | mem
         )
     if dtype.kind == "b" and max(data, default=0) > 1:
         raise WireError(400, f"{name}: a byte of BOOL is 0 or 1")
-    return np.frombuffer(data, dtype, count).reshape(shape)
+    values = np.frombuffer(data, dtype, count).reshape(shape)
+    # After a head of any length values lie anywhere; a model wants them where their type does.
+    return values if values.flags.aligned else values.copy()
 
 
 def _depth(data: bytes | memoryview) -> int:

@@ -1,0 +1,1 @@
+"""The edge server: models of a shelf, asked over the Open Inference Protocol v2."""
