@@ -44,7 +44,7 @@ class Connection(asyncio.Protocol):
         self._parser = parser_for(self, place.limits.head)
         self._waiting: deque[Exchange] = deque()
         self._url, self._headers, self._body = b"", {}, []  # type: tuple[bytes, dict[str, str], list[bytes]]
-        self._head_bytes = self._size = 0
+        self._head_bytes = self._head_size = self._size = 0
         self._in_head = True
         self._deaf = 0
         """More than 0: nothing that comes counts any more; so many bytes came and were thrown away, and one."""
@@ -123,6 +123,7 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """Start with a new request."""
         self._url, self._headers, self._body, self._in_head = b"", {}, [], True
+        self._head_size = 0
         if self.reading_since is None:
             self.reading_since = monotonic()
 
@@ -132,6 +133,7 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header that means something; said twice it means neither."""
+        self._head_size += len(name) + len(value)
         known = HEARD.get(name.lower())
         if known is not None:
             told = value.decode("latin-1").strip()
@@ -144,7 +146,9 @@ class Connection(asyncio.Protocol):
         length = headers.get("content-length")
         if self._deaf:
             return
-        if "transfer-encoding" in headers and length is not None:
+        if self._head_size + len(self._url) > self.place.limits.head:
+            self._too_large_a_head()
+        elif "transfer-encoding" in headers and length is not None:
             # A server in front that goes by the length reads another request in what follows (RFC 9112, 6.3).
             self.place.refuse("framing")
             self._turn_away(400, "the body has both a length and chunks")

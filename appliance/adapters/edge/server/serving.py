@@ -24,6 +24,8 @@ from appliance.errors import EdgeError
 
 BACKLOG = 1024
 LOOK_S = 1.0
+SEND_BUFFER = 256 * 1024
+"""Bytes that the kernel keeps for a client that does not read; its own default grows to megabytes."""
 SPARE_FILES = 64
 
 logger = logging.getLogger(__name__)
@@ -63,7 +65,7 @@ class EdgeServer:
             logger.warning("no model is served: put a bundle on the shelf, and load it")
         try:
             self._listener = await loop.create_server(
-                lambda: Connection(site), host, port, backlog=BACKLOG, ssl=self._tls,
+                lambda: Connection(site), sock=_listening(host, port), backlog=BACKLOG, ssl=self._tls,
                 ssl_handshake_timeout=None if self._tls is None else self._limits.receive_s,
             )  # fmt: skip
         except OSError as broken:
@@ -139,6 +141,25 @@ def is_loopback(host: str) -> bool:
         with contextlib.suppress(OSError):
             return all(ip_address(one[4][0]).is_loopback for one in socket.getaddrinfo(host, None))
         return False
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Return a socket that listens there. Raises OSError."""
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    # The protocol is named because asyncio sets TCP_NODELAY only then: else answers wait 40 ms for an ACK.
+    listening = socket.socket(family, kind, protocol or socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+        listening.setblocking(False)
+    except OSError:
+        listening.close()
+        raise
+    return listening
 
 
 def _allow_files(wanted: int) -> None:
