@@ -71,7 +71,7 @@ class EdgeTable(_Table):
 
     url: str = Field(
         pattern=r"^https?://[^\s/?#@]{1,253}(/[^\s?#]{0,200})?$",
-        description="where it is, as http://nas.local:8322",
+        description="where it is, as http://nas.local:8478",
     )
     token_file: str | None = Field(
         default=None, description="a file (mode 0600) whose first line is the token it asks for"

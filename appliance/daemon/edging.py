@@ -22,7 +22,7 @@ from appliance.core.events import AskEdge, EdgeAnswered
 from appliance.core.home import Classifier, Home
 from appliance.core.inference import EPOCH
 from appliance.core.trust import standing
-from appliance.core.trust.audits import audits_needed
+from appliance.core.trust.audits import days_to_fall
 from appliance.daemon import identity
 from appliance.errors import ModelError
 
@@ -194,7 +194,7 @@ def _audits(controller: Controller) -> Iterator[AuditView]:
                 stands.high,
                 stands.level,
                 edge.budget,
-                None if edge.budget is None else audits_needed(edge.budget, min(5 * edge.budget, 0.5)),
+                _days_needed(edge),
                 0 if audits is None else audits.labelled,
                 0 if audits is None else audits.missed,
                 tuple(
@@ -205,6 +205,14 @@ def _audits(controller: Controller) -> Iterator[AuditView]:
                     if 0 <= one.day < DAYS_TOLD
                 ),
             )
+
+
+def _days_needed(edge: BiggerModel) -> int | None:
+    """Return in how many days a rate of five times the budget takes the authority away, in nine of ten cases; None: it never does."""
+    if edge.budget is None or not edge.audit_every_ns or not edge.better:
+        return None
+    needed = days_to_fall(edge.budget, min(5 * edge.budget, 0.5), round(DAY_NS / edge.audit_every_ns))
+    return None if needed is None else needed[1]
 
 
 def bigger(settings: EdgeTable | None, models: Iterable[str]) -> dict[str, BiggerModel]:

@@ -121,8 +121,8 @@ class AuditModel(AnswerModel):
     high: float = Field(description="Nor above")
     level: float
     budget: float | None = Field(description="What its card allows")
-    needed: int | None = Field(
-        description="So many audits show a rate of five times the budget, in nine of ten cases"
+    days_needed: int | None = Field(
+        description="In so many days five times the budget takes its authority away, in nine of ten cases; null: never"
     )
     labelled: int
     missed: int

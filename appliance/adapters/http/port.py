@@ -184,7 +184,7 @@ class CountedView(msgspec.Struct, frozen=True):
 
 class AuditView(msgspec.Struct, frozen=True):
     """How often one channel's local `model` disagrees with the bigger `edge`: at a rate between `low` and `high`, at every audit at once, with the
-    confidence 1 - `level`. `needed` audits show five times the `budget` in nine of ten cases.
+    confidence 1 - `level`. In `days_needed` five times the `budget` take its authority away, in nine of ten cases.
     """
 
     appliance: str
@@ -200,7 +200,7 @@ class AuditView(msgspec.Struct, frozen=True):
     high: float
     level: float
     budget: float | None
-    needed: int | None
+    days_needed: int | None
     labelled: int
     missed: int
     days: tuple[CountedView, ...]
