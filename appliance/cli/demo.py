@@ -1,6 +1,7 @@
 """`appliance demo`: a simulated home, a broker, the daemon and the page, in one command that leaves nothing behind."""
 
 import asyncio
+import json
 import sys
 import tempfile
 from contextlib import suppress
@@ -59,15 +60,17 @@ humidity = "zigbee2mqtt/living_co2"
     show_default=True,
     help="Of the page; 0 lets the system choose.",
 )
+@click.option("--edge", metavar="URL", help="Offer hard cases to this edge server, as http://127.0.0.1:8478.")
 @click.option("--seconds", type=click.FloatRange(1), help="End by itself after so long.")
-def demo(speed: float, seed: int, port: int, seconds: float | None) -> None:
+def demo(speed: float, seed: int, port: int, edge: str | None, seconds: float | None) -> None:
     """Show the whole on a simulated home: what is measured, what is decided, and why."""
     set_up_logs("warning", sys.stderr)
     with tempfile.TemporaryDirectory(prefix="appliance-demo-") as folder:
         broker = mosquitto() or embedded()
         try:
             config = Path(folder) / "demo.toml"
-            config.write_text(CONFIG.format(port=broker.port, http=port), encoding="ascii")
+            text = CONFIG.format(port=broker.port, http=port)
+            config.write_text(text if edge is None else f"{text}[edge]\nurl = {json.dumps(edge)}\n", "utf-8")
             asyncio.run(_show(config, broker.port, speed, seed, seconds))
         finally:
             broker.stop()

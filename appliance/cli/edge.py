@@ -4,11 +4,14 @@ import asyncio
 import ssl
 import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from appliance.cli.client import ask
+from appliance.cli.configuration import config_option, load
 from appliance.cli.logs import set_up_logs
 from appliance.errors import ConfigError
 
@@ -22,7 +25,68 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.group()
 def edge() -> None:
-    """Run the server that appliances may ask about hard cases."""
+    """Run the server that appliances may ask about hard cases; show what a home has with it."""
+
+
+@edge.command()
+@config_option
+def status(path: Path | None) -> None:
+    """Show how the edge is, what it cost, and what audits show of the local models."""
+    told = ask(load(path), "GET", "/v1/edge")
+    answers = told["answers"]
+    if answers is None:
+        click.echo("no edge: the config has no section [edge]")
+        return
+    for line in (*_answers(answers), *(text for audit in told["audits"] for text in _audit(audit))):
+        click.echo(line)
+
+
+def _answers(of: dict[str, Any]) -> Iterator[str]:
+    budget, cache = of["budget"], of["cache"]
+    link = "answers" if of["breaker"] == "closed" else f"does not answer ({of['breaker']}): {of['why']}"
+    took = "" if of["median_ms"] is None else f", in {of['median_ms']:.1f} ms in the median"
+    yield f"{of['url']} {link}{took}"
+    yield from (f"weakness: {weakness}" for weakness in of["weaknesses"])
+    for teacher in of["teachers"]:
+        believed = "believed" if teacher["believed"] else f"not believed: {teacher['why']}"
+        yield f"{teacher['name']} {teacher['version']}: {believed}"
+        wrong = teacher["wrong_hits"]
+        if wrong["asked"]:
+            stopped = "; its cache is used no more" if wrong["stopped"] else ""
+            yield (
+                f"  of {wrong['asked']} cached answers that were asked again {wrong['wrong']} were wrong"
+                f" ({100 * wrong['low']:.1f} to {100 * wrong['high']:.1f} %){stopped}"
+            )
+    yield (
+        f"offered {of['offered']}: {of['cached']} cached, {of['answered']} answered, {of['gone']} while it was away,"
+        f" {of['disbelieved']} not believed, {of['late']} too late"
+    )
+    if of["failed"]:
+        yield "failed: " + ", ".join(f"{count} {why}" for why, count in sorted(of["failed"].items()))
+    yield (
+        f"asked in {budget['asked']} of {budget['seen']} cases (at most {budget['cases_percent']:g} %),"
+        f" {(budget['bytes_out'] + budget['bytes_in']) / 1e6:.3f} MB (at most {budget['mb_a_day']:g} a day)"
+    )
+    if cache["hit_share"] is not None:
+        exact = 100 * (cache["exact_hit_share"] or 0.0)
+        yield (
+            f"cache: {cache['entries']} answers, {cache['hits']} hits, {cache['misses']} misses, {cache['stale']} stale;"
+            f" {100 * cache['hit_share']:.1f} % hits, {exact:.1f} % with exact rows"
+        )
+    if cache["reason"]:
+        yield f"cache: nothing is kept on disk: {cache['reason']}"
+
+
+def _audit(of: dict[str, Any]) -> Iterator[str]:
+    acts = "acts" if of["acts"] else "only recommends"
+    yield f"{of['appliance']}.{of['channel']}: {of['model']} {acts}: {of['because']}"
+    if of["audits"]:
+        yield (
+            f"  {of['disagreed']} of {of['audits']} audits disagreed with {of['edge']}:"
+            f" {100 * of['low']:.1f} to {100 * of['high']:.1f} % at every audit at once"
+        )
+    if of["labelled"]:
+        yield f"  people said otherwise in {of['missed']} of {of['labelled']} labels"
 
 
 @edge.command()
