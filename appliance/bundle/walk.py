@@ -5,12 +5,15 @@ operators are allowed.
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from appliance.errors import ModelError
 
 # Field numbers of onnx.proto3, which are fixed for ever.
 MODEL_GRAPH, MODEL_TRAINING, MODEL_FUNCTIONS = 7, 20, 25
 GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_SPARSE = 1, 5, 15
+GRAPH_INPUT, GRAPH_OUTPUT = 11, 12
+VALUE_NAME, VALUE_TYPE, TYPE_TENSOR, TENSOR_ELEMENT, TENSOR_SHAPE, DIMENSION = 1, 2, 1, 1, 2, 1
 NODE_ATTRIBUTE, NODE_OP, NODE_DOMAIN = 5, 4, 7
 ATTRIBUTE_TENSOR, ATTRIBUTE_GRAPH, ATTRIBUTE_TENSORS, ATTRIBUTE_GRAPHS = 5, 6, 10, 11
 TENSOR_EXTERNAL, TENSOR_LOCATION = 13, 14
@@ -45,6 +48,43 @@ def operators(model: bytes) -> set[str]:
         if nodes > MAX_NODES:
             raise ModelError(f"the model has more than {MAX_NODES} nodes", hint=_HINT)
     return found
+
+
+class Tensor(NamedTuple):
+    """An input or output of a model: its name, its type of element as ONNX numbers them (1 is float32), and its shape, None where a
+    dimension is open.
+    """
+
+    name: str
+    element: int
+    shape: tuple[int | None, ...]
+
+
+def signature(model: bytes) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the inputs and the outputs of `model`. Raises ModelError as `operators`, which says whether to believe the rest of it."""
+    (graph,) = [value for number, value in _fields(model) if number == MODEL_GRAPH] or [b""]
+    inputs: list[Tensor] = []
+    outputs: list[Tensor] = []
+    for number, value in _fields(_message(graph)):
+        if number in (GRAPH_INPUT, GRAPH_OUTPUT):
+            (inputs if number == GRAPH_INPUT else outputs).append(_described(_message(value)))
+    return inputs, outputs
+
+
+def _described(value: bytes) -> Tensor:
+    name, element, shape = "", 0, []
+    for number, part in _fields(value):
+        if number == VALUE_NAME:
+            name = _message(part).decode("utf-8", "replace")
+        for kind, tensor in _fields(_message(part)) if number == VALUE_TYPE else ():
+            for at, inner in _fields(_message(tensor)) if kind == TYPE_TENSOR else ():
+                if at == TENSOR_ELEMENT and isinstance(inner, int):
+                    element = inner
+                elif at == TENSOR_SHAPE:
+                    shape = [
+                        dict(_fields(_message(one))).get(DIMENSION) for _, one in _fields(_message(inner))
+                    ]
+    return Tensor(name, element, tuple(size if isinstance(size, int) else None for size in shape))
 
 
 def _node(node: bytes) -> str:

@@ -33,6 +33,7 @@ COMMANDS = {
     "learn": "learning",
     "models": "models",
     "edge": "edge",
+    "export": "exporting",
     "config": "configuration",
     "doctor": "doctor",
 }
