@@ -33,7 +33,16 @@ from appliance.learn.recordings import Recording
 STAGES = ("fetch", "train", "distil", "prune", "calibrate", "teach", "report")
 GOLDEN_ROWS = 32
 AFTERWARDS = frozenset(
-    {"reporting.py", "drawing.py", "plumes.py", "pages.py", "baselines.py", "edge.py", "ensembles.py"}
+    {
+        "reporting.py",
+        "drawing.py",
+        "plumes.py",
+        "pages.py",
+        "baselines.py",
+        "ledger.py",
+        "edge.py",
+        "ensembles.py",
+    }
 )
 """Code that no result of a stage depends on, but that of teaching."""
 OF_TEACHING = frozenset({"edge.py", "ensembles.py"})

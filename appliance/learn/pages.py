@@ -6,8 +6,9 @@ from html import escape
 from appliance.bundle import Bundle, Card
 from appliance.learn.choosing import Choice
 from appliance.learn.days import Way
+from appliance.learn.ledger import Result, counted, row_of
 from appliance.learn.recipe import Recipe
-from appliance.learn.reporting import Report, Result
+from appliance.learn.reporting import Report
 
 SETS_SHOWN = 16
 _VALUES = {
@@ -183,29 +184,14 @@ def parts_of(
         (f"Not for: {card.not_for}.", None),
     ]
     if made.openings:
-        found.append(
-            (
-                "The test files were opened "
-                + ("once:" if len(made.openings) == 1 else f"{len(made.openings)} times:"),
-                None,
-            )
-        )
+        found.append((counted(len(made.openings)), None))
         head = [
             "when",
             "version",
             "model",
             *(f"{test}: {word}" for test in tests for word in ("accuracy", "macro F1")),
         ]
-        rows = []
-        for opening in made.openings:
-            results = [opening.scores.get(test) for test in tests]
-            cells = [
-                _number(value)
-                for got in results
-                for value in ((got.accuracy, got.macro_f1) if got else (None, None))
-            ]
-            rows.append([opening.at, str(opening.version), f"`{opening.digest[:12]}`", *cells])
-        found.append(("", [head, *rows]))
+        found.append(("", [head, *(row_of(opening, tests) for opening in made.openings)]))
     return found
 
 

@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -25,6 +24,7 @@ from appliance.learn.cycle import Cycle
 from appliance.learn.data import Published, published
 from appliance.learn.features import matrix
 from appliance.learn.judging import calibration_error, interval, macro_f1
+from appliance.learn.ledger import Opening, Result, openings
 from appliance.learn.lessons import LEARN
 from appliance.learn.recordings import Recording
 from appliance.learn.splitting import blocks
@@ -35,25 +35,6 @@ LABELS_TOLD = (0, 5, 10, 20, 50, 100, 200, 500)
 """So many random rows of a test are told one after the other to see how many labels mend a shortfall."""
 CERTAIN_ROWS = 60
 """A day with fewer rows than this is no worst day."""
-
-
-class Result(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What one model reached on one test: shares in [0, 1]; None where it has no meaning or was not published.
-
-    `accuracy` and `macro_f1` count a row whose features are not known as the first label; `where_known` and `where_known_f1` are of the
-    other rows alone, the same ones for all models of the table.
-    """
-
-    accuracy: float
-    macro_f1: float | None = None
-    low: float | None = None
-    high: float | None = None
-    calibration_error: float | None = None
-    known: float | None = None
-    where_known: float | None = None
-    where_known_f1: float | None = None
-    sure: float | None = None
-    sure_right: float | None = None
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -75,17 +56,6 @@ class Coverage(msgspec.Struct, frozen=True):
     sure: float
     mended: dict[str, float] = {}
     """After so many labels told: the least coverage of a label over the rest."""
-
-
-class Opening(msgspec.Struct, frozen=True):
-    """One time at which the test files were opened: when (UTC), for which model, and what it reached. `scores` is empty where
-    that was not kept.
-    """
-
-    at: str
-    version: int
-    digest: str
-    scores: dict[str, Result]
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -116,10 +86,6 @@ class Shown(msgspec.Struct):
     block: NDArray[np.int64]
     at_ns: NDArray[np.int64]
     kind: NDArray[np.int64]
-
-
-class _Kept(msgspec.Struct):
-    openings: tuple[Opening, ...]
 
 
 def make_report(
@@ -174,19 +140,6 @@ def make_report(
         json.dumps(msgspec.to_builtins(made), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
     )
     return made, shown
-
-
-def openings(path: Path) -> tuple[Opening, ...]:
-    """Return the openings that a report tells of; none where there is no report. Raises LearnError where it can't be read."""
-    if not path.exists():
-        return ()
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=_Kept).openings
-    except (OSError, msgspec.MsgspecError) as broken:
-        raise LearnError(
-            f"{path}: {broken}",
-            hint="it tells how often the test files were opened: bring back the one from before",
-        ) from None
 
 
 def _seen(recordings: list[Recording], spec: FeatureSpec, classifier: Classifier, bundle: Bundle) -> Shown:

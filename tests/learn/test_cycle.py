@@ -5,12 +5,13 @@ import pytest
 from click.testing import CliRunner
 
 from appliance.adapters.classifier import OnnxClassifier
-from appliance.bundle import TEACHER_OPERATORS, load_bundle
+from appliance.bundle import TEACHER_OPERATORS, load_bundle, shipped
 from appliance.cli import cli
 from appliance.errors import BudgetError, LearnError, ModelError
 from appliance.learn import choosing, edge
 from appliance.learn.cycle import Cycle
 from appliance.learn.features import matrix
+from appliance.learn.ledger import Opening, Result, counted, enter, openings
 from appliance.learn.recipe import load_recipe
 from appliance.learn.reporting import make_report
 from tests.learn.recording import RECIPE, as_csv, room
@@ -215,3 +216,28 @@ def test_a_recipe_that_judges_days_and_groups_ends_in_a_bundle_of_one_set_that_s
     assert len(cycle.pruned.chosen.judged.days) == 8
     assert [one.name for one in cycle.calibrated.ways] == ["rows", "worst_day"]
     assert "nothing is promised of a new day" in bundle.card.guarantees
+
+
+def test_an_opening_by_somebody_else_is_counted_on_all_pages(tmp_path) -> None:
+    """Test files that a benchmark opens would else be looked at without being counted."""
+    for name in ("report.json", "report.md", "report.html"):
+        (tmp_path / name).write_bytes((shipped("presence") / name).read_bytes())
+    before = openings(tmp_path / "report.json")
+    more = Opening(
+        "2026-01-01T00:00:00+00:00", 4, "d" * 64, {"test 1": Result(0.5, 0.25)}, "asking & waiting"
+    )
+    for count in (1, 2):
+        enter(tmp_path, more, ["test 1", "test 2"])
+        assert openings(tmp_path / "report.json") == (*before, *[more] * count)
+        told = counted(len(before) + count)
+        for name, sign in (("report.md", "asking & waiting"), ("report.html", "asking &amp; waiting")):
+            page = (tmp_path / name).read_text("utf-8")
+            assert page.count(told) == 1
+            assert page.split(told)[1].count(sign) == count
+    rows = (tmp_path / "report.md").read_text("utf-8").split(told)[1].strip().splitlines()
+    assert len(rows) == 2 + len(before) + 2
+    assert rows[-1] == f"| {more.at} | 4 | `dddddddddddd`, asking & waiting | 0.500 | 0.250 | – | – |"
+    (tmp_path / "report.md").write_text("nothing", "utf-8")
+    with pytest.raises(LearnError, match="no table of openings"):
+        enter(tmp_path, more, [])
+    assert len(openings(tmp_path / "report.json")) == len(before) + 2
