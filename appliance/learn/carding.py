@@ -74,8 +74,11 @@ def card_of(
     chosen: Choice,
     said: NDArray[np.float64],
     taught: NDArray[np.float64] | None = None,
+    steps: tuple[float, ...] = (),
 ) -> Card:
-    """Return the card of `chosen`; `said` (N, L) are calibrated held-out probabilities, `taught` (N, L) those of its teacher, if it had one."""
+    """Return the card of `chosen`; `said` (N, L) are calibrated held-out probabilities, `taught` (N, L) those of its teacher, if it had one.
+    `steps` (F,) of its features, where they were measured.
+    """
     recipe, lessons = about.recipe, about.lessons
     judged = lessons.judged()
     whole = prediction_sets(said, found.sets, ALPHA)
@@ -89,8 +92,7 @@ def card_of(
     blocks = lessons.block[recorded]
     worst = min(float(right[blocks == one].mean()) for one in np.unique(blocks))
     mean = {name: (one.accuracy, one.macro_f1) for name, one in held_out.items()}
-    columns = [index_of(lessons, name) for name in chosen.features]
-    spread = np.nanpercentile(lessons.rows[:, columns], (1, 99), axis=0)
+    across = widths(lessons, [index_of(lessons, name) for name in chosen.features])
     word = "days" if recipe.split.by == "day" else "groups"
     return Card(
         name=words.name,
@@ -119,14 +121,19 @@ def card_of(
         sets=found.sets,
         novelty=found.novelty,
         guarantees=_promised(recipe, found, word),
-        steps=tuple(
-            float(f"{max(width, 1e-6) / STEPS_ACROSS:.3g}") for width in (spread[1] - spread[0]).tolist()
-        ),
+        steps=steps or tuple(float(f"{width / STEPS_ACROSS:.3g}") for width in across.tolist()),
         disagreement=None
         if taught is None
         else round(float((said[recorded].argmax(axis=1) != taught[recorded].argmax(axis=1)).mean()), 4),
         sizes={"bytes": chosen.bytes, "parameters": chosen.parameters, "operations": chosen.operations},
     )
+
+
+def widths(lessons: Lessons, columns: list[int]) -> NDArray[np.float64]:
+    """Return how far each of the features `columns` reaches (F,): from the hundredth least to the hundredth greatest value."""
+    spread = np.nanpercentile(lessons.rows[:, columns], (1, 99), axis=0)
+    reach: NDArray[np.float64] = np.maximum(spread[1] - spread[0], 1e-6)
+    return reach
 
 
 def _threshold(said: NDArray[np.float64], labels: NDArray[np.int64]) -> float:

@@ -42,10 +42,11 @@ AFTERWARDS = frozenset(
         "ledger.py",
         "edge.py",
         "ensembles.py",
+        "likeness.py",
     }
 )
 """Code that no result of a stage depends on, but that of teaching."""
-OF_TEACHING = frozenset({"edge.py", "ensembles.py"})
+OF_TEACHING = frozenset({"edge.py", "ensembles.py", "likeness.py"})
 T = TypeVar("T")
 
 

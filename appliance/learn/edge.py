@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from appliance.bundle import MAX_FILE, TEACHER, Manifest, write_bundle
 from appliance.errors import LearnError
-from appliance.learn import calibrating, choosing
-from appliance.learn.carding import About, Told, card_of
+from appliance.learn import calibrating, choosing, likeness
+from appliance.learn.carding import About, Told, card_of, widths
 from appliance.learn.choosing import Choice
 from appliance.learn.ensembles import written
-from appliance.learn.lessons import LEARN
+from appliance.learn.lessons import JUDGE, LEARN
 from appliance.learn.teaching import teach
 
 TITLES = {
@@ -92,7 +92,12 @@ def teacher_bundle(room: Classroom) -> Promoted:
         f"an edge server's answer to a home whose {recipe.name} is unsure, or is to be measured: {recipe.card.intended_use}",
         f"a device to run; {recipe.card.not_for}",
     )
-    card = card_of(room, words, found, judged, calibrating.heated(probabilities, found.temperature))
+    # Rooms that are judged: the recorded one, and such as it did not learn from.
+    shown = np.flatnonzero((table.uses & JUDGE) > 0)
+    rows, rooms = table.rows[shown][:, columns], table.room[shown]
+    steps = likeness.steps(taught, rows, rooms, widths(table, columns))
+    said = calibrating.heated(probabilities, found.temperature)
+    card = card_of(room, words, found, judged, said, steps=steps)
     picked = room.golden(columns)
     golden = table.rows[picked][:, columns]
     answers = calibrating.heated(taught(golden), found.temperature).astype(np.float32)
