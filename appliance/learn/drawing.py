@@ -5,6 +5,7 @@ Never in here: what the figures are.
 
 import io
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -92,6 +93,61 @@ def day(one: Shown, title: str, labels: Sequence[str]) -> str:
     lower.set_ylim(-0.17, 1.05)
     lower.set_xlabel("hour of the day")
     lower.legend(fontsize=6, ncols=3, loc="upper left")
+    return _svg(figure)
+
+
+class Curve(NamedTuple):
+    """One policy: shares of cases that are asked over the network, the accuracy at each, and its interval."""
+
+    name: str
+    shares: Sequence[float]
+    values: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
+
+
+class Panel(NamedTuple):
+    """One set of rows: its curves, the accuracy (and name) of asking nobody, the share, accuracy (and name) of asking always, and the kilobytes
+    of a day on which all is asked.
+    """
+
+    name: str
+    curves: Sequence[Curve]
+    nobody: tuple[float, str]
+    always: tuple[float, float, str]
+    whole_kb: float
+
+
+def offloading(panels: Sequence[Panel], title: str) -> str:
+    """Accuracy against the share that is asked, a panel each; what asking nobody gives is a line across. Intervals are those of the first curve."""
+    figure = Figure(figsize=(4.2 * min(len(panels), 2), 3.4 * -(-len(panels) // 2) + 0.9))
+    axes = np.atleast_1d(figure.subplots(-(-len(panels) // 2), min(len(panels), 2))).ravel()
+    for place, panel in zip(axes, panels, strict=False):
+        place.axhline(panel.nobody[0], color="#666666", lw=1, ls="--", label=panel.nobody[1])
+        for number, (curve, colour) in enumerate(zip(panel.curves, COLOURS, strict=False)):
+            shares = [100 * share for share in curve.shares]
+            place.plot(shares, curve.values, "o-", ms=3, lw=1.2, color=colour, label=curve.name)
+            if not number:
+                place.fill_between(shares, curve.low, curve.high, color=colour, alpha=0.15, lw=0)
+        share, value, name = panel.always
+        place.plot([100 * share], [value], "s", ms=5, color="#264653", label=name)
+        place.set_xscale("log")
+        place.set_xlim(0.4, 115)
+        place.set_xticks([1, 2, 5, 10, 20, 50, 100], ["1", "2", "5", "10", "20", "50", "100"])
+        place.minorticks_off()
+        above = place.twiny()
+        above.set_xscale("log")
+        above.set_xlim(0.004 * panel.whole_kb, 1.15 * panel.whole_kb)
+        above.set_xlabel("kB a day", fontsize=7)
+        above.tick_params(labelsize=6)
+        place.set_title(panel.name, fontsize=9)
+        place.set_xlabel("asked over the network, % of cases", fontsize=8)
+        place.set_ylabel("accuracy", fontsize=8)
+        place.tick_params(labelsize=7)
+        place.legend(fontsize=6)
+    for place in axes[len(panels) :]:
+        place.set_visible(False)
+    figure.suptitle(title, fontsize=9)
     return _svg(figure)
 
 

@@ -15,8 +15,8 @@ DRAWS = 20
 
 @dataclass(frozen=True)
 class Outcome:
-    """Whose word stands: `word` and `sure` (N,); `asked` (N,): the row went over the network; `answered` (N,): the teacher's word stands;
-    `wrong_hit` (N,): a cached answer stands that the teacher itself would not give.
+    """What a channel says: `word` and `sure` (N,); `asked` (N,): the row went over the network; `answered` (N,): it got the teacher's answer, its
+    own or a like row's; `wrong_hit` (N,): a like row's, which finds another label likeliest than its own answer would.
     """
 
     word: np.ndarray
@@ -28,21 +28,26 @@ class Outcome:
 
 def local_only(one: Scene) -> Outcome:
     """Nobody is asked."""
-    return _answered(one, np.zeros(len(one.labels), bool), cached=False)
+    return _offered(one, np.array([], np.int64), cached=False)
 
 
 def always_edge(one: Scene) -> Outcome:
-    """The teacher is asked about every row that it can answer."""
-    return _answered(one, one.edge.known, cached=False)
+    """The teacher in place of the local model: its verdict on every row that it knows, sure or not; each row is asked."""
+    edge, local = one.edge, one.local
+    word = np.where(edge.known, edge.word, local.word)
+    sure = np.where(edge.known, edge.sure, local.sure)
+    return Outcome(word, sure, edge.known, edge.known, np.zeros(len(word), bool))
+
+
+def ranked(one: Scene) -> np.ndarray:
+    """The rows that can be offered, the least sure first: what the local verdict leaves uncertain, by its greatest probability, then the rest."""
+    able = np.flatnonzero(one.local.known & one.edge.known)
+    return able[np.lexsort((one.local.top[able], one.local.sure[able]))]
 
 
 def cascade(one: Scene, share: float, *, cached: bool) -> Outcome:
-    """The least sure rows are offered, `share` of all: first what the local verdict leaves uncertain, by its greatest probability, then the
-    rest by the same. With the cache a row whose bucket was answered before is not asked again.
-    """
-    able = np.flatnonzero(one.local.known & one.edge.known)
-    order = able[np.lexsort((one.local.top[able], one.local.sure[able]))]
-    return _offered(one, order[: round(share * len(one.labels))], cached=cached)
+    """The least sure rows are offered, `share` of all."""
+    return _offered(one, ranked(one)[: round(share * len(one.labels))], cached=cached)
 
 
 def at_random(one: Scene, share: float, rng: np.random.Generator) -> Outcome:
@@ -53,25 +58,29 @@ def at_random(one: Scene, share: float, rng: np.random.Generator) -> Outcome:
 
 
 def _offered(one: Scene, places: np.ndarray, *, cached: bool) -> Outcome:
+    """With the cache, a bucket is asked once in a home; without, whenever it is another than the last: that one the core itself holds."""
+    places = np.sort(places)
+    answers = np.arange(len(one.labels))
+    buckets = one.bucket[places]
+    if cached:
+        _, first, inverse = np.unique(buckets, return_index=True, return_inverse=True)
+        answers[places] = places[first][inverse]
+    elif len(places):
+        begins = np.flatnonzero(np.concatenate([[True], buckets[1:] != buckets[:-1]]))
+        answers[places] = np.repeat(places[begins], np.diff([*begins, len(places)]))
     offered = np.zeros(len(one.labels), bool)
     offered[places] = True
-    return _answered(one, offered, cached=cached)
+    return by_answers(one, offered, answers)
 
 
-def _answered(one: Scene, offered: np.ndarray, *, cached: bool) -> Outcome:
-    answers = np.arange(len(offered))
-    asked = offered.copy()
-    if cached and offered.any():
-        places = np.flatnonzero(offered)
-        _, first, inverse = np.unique(one.bucket[places], return_index=True, return_inverse=True)
-        answers[places] = places[first][inverse]
-        asked = offered & (answers == np.arange(len(offered)))
-    return by_answers(one, offered, asked, answers)
+def by_answers(one: Scene, offered: np.ndarray, answers: np.ndarray) -> Outcome:
+    """Return what follows where `offered` rows (N,) get the teacher's answers to the rows `answers` (N,).
 
-
-def by_answers(one: Scene, offered: np.ndarray, asked: np.ndarray, answers: np.ndarray) -> Outcome:
-    """Return what follows where `offered` rows (N,) get the teacher's answer to the rows `answers` (N,), of which `asked` are their own."""
-    word = np.where(offered, one.edge.word[answers], one.local.word)
-    sure = np.where(offered, one.edge.sure[answers], one.local.sure)
-    wrong = offered & ~asked & (one.edge.word[answers] != one.edge.word)
-    return Outcome(word, sure, asked, offered, wrong)
+    As in the core: the teacher's word stands where its own card finds it sure, on features that are like those it was trained on; else
+    the local word stays as it is.
+    """
+    heard = offered & one.edge.fits[answers] & one.edge.like
+    word = np.where(heard, one.edge.word[answers], one.local.word)
+    asked = offered & (answers == np.arange(len(offered)))
+    wrong = offered & ~asked & (one.edge.likeliest[answers] != one.edge.likeliest)
+    return Outcome(word, one.local.sure | heard, asked, offered, wrong)
