@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks" / "cascade"))
-import budgeting  # noqa: E402
-import offloading  # noqa: E402
-from scenes import Said, Scene  # noqa: E402
+import budgeting
+import offloading
+from scenes import Said, Scene
 
 COUNT = 400
 
