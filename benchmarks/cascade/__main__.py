@@ -120,7 +120,7 @@ def main() -> None:
         "--open-tests", action="store_true", help="also judge on the test files, and enter that"
     )
     parser.add_argument("--homes", type=int, default=len(HOMES), help="simulated homes")
-    parser.add_argument("--edge", help="an edge server that runs already, as http://nas.local:8322")
+    parser.add_argument("--edge", help="an edge server that runs already, as http://nas.local:8478")
     parser.add_argument("--token", help="the token that it asks for")
     parser.add_argument("--page", type=Path, help="write the page here, and its picture beside it")
     parser.add_argument("--out", type=Path, help="also write every figure as JSON")
