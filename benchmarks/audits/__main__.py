@@ -131,7 +131,7 @@ def main() -> None:
     first, second, third = given.days
     here = office(local, teacher)
     print(
-        f"{here.told()}\n  (both learnt from these days, so they agree more than on held-out ones: {budget:.2%} there)"
+        f"{here.told()}\n  (the budget is {budget:.2%}, of all rows of held-out days; from these days both learnt)"
     )
     for seed in range(given.homes):
         away = elsewhere(local, teacher, seed)

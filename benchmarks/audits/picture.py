@@ -42,7 +42,10 @@ def picture(points, phases, budget: float, rise: float, title: str) -> str:
         lines.append(
             f'<text class="soft" x="{x(first) + 4:.1f}" y="{TOP + 14}">{escape(name)}, day {first} to {last}</text>'
         )
-    for run in runs(points):
+    for whole in runs(points):
+        # Half a thousand points are as many as one can see.
+        step = max(1, len(points) // 500)
+        run = [*whole[:-1:step], whole[-1]]
         if len(run) > 1:
             there = " ".join(f"{x(day):.1f} {y(one.high):.1f}" for day, one in run)
             back = " ".join(f"{x(day):.1f} {y(one.low):.1f}" for day, one in reversed(run))
