@@ -63,7 +63,9 @@ class Disposable:
         corrupt = isinstance(broken, Foreign) or (code is not None and (code & 0xFF) in CORRUPT)
         if corrupt and self._thrown_away < THROWN_AWAY_MOST:
             self._thrown_away += 1
-            log.warning("the edge's cache %s was broken (%s): a new one is begun", self.path.name, broken)
+            log.warning(
+                "the edge's cache %s was broken (%s): a new one is begun", self.path.name, str(broken)
+            )
             try:
                 for name in (self.path.name, f"{self.path.name}-journal"):
                     self.path.with_name(name).unlink(missing_ok=True)
@@ -72,7 +74,7 @@ class Disposable:
             else:
                 return
         if self.reason is None:
-            log.warning("the edge's answers are not kept on disk: %s", broken)
+            log.warning("the edge's answers are not kept on disk: %s", str(broken))
         self.reason = f"{self.path.name}: {broken}"
         self._retry_s = time.monotonic() + RETRY_S
 

@@ -66,6 +66,7 @@ class Entries:
         self._negative_ns = negative_ns
         self._batch = max(1, min(WAITING, most))
         self._count = 0
+        self._counted: sqlite3.Connection | None = None
         self._waiting: dict[bytes, tuple[bytes, int]] = {}
         self._touched: dict[bytes, int] = {}
         self._tallies: dict[str, Tally] = {}
@@ -85,7 +86,7 @@ class Entries:
         waiting = self._waiting.get(key)
         if waiting is not None:
             return self._judged(key, *waiting, now_ns)
-        connection = self._file.use()
+        connection = self._use()
         if connection is None:
             return MISS
         try:
@@ -123,11 +124,10 @@ class Entries:
 
     def tallies(self) -> dict[str, Tally]:
         """Return what was kept of all edge models. Never raises."""
-        connection = self._file.use() if self._most else None
+        connection = self._use() if self._most else None
         if connection is None:
             return {}
         try:
-            self._count = int(connection.execute("SELECT count(*) FROM entries").fetchone()[0])
             rows = connection.execute("SELECT edge, scale, stopped, asked, wrong FROM tallies").fetchall()
             return {
                 str(edge): Tally(int(scale), bool(stopped), int(asked), int(wrong))
@@ -141,15 +141,20 @@ class Entries:
         """Write what waits. Never raises."""
         if not (self._waiting or self._touched or self._tallies):
             return
-        connection = self._file.use()
+        connection = self._use()
         if connection is None:
             self._touched.clear()
             return
         try:
             connection.execute("BEGIN IMMEDIATE")
+            rows = [(said, written_ns, key) for key, (said, written_ns) in self._waiting.items()]
+            # No cursor has a name: one that outlives the connection would keep the file locked.
+            new = connection.executemany(
+                "INSERT OR IGNORE INTO entries (said, written_ns, used_ns, key) VALUES (?1, ?2, ?2, ?3)", rows
+            ).rowcount
+            count = self._count + max(new, 0)
             connection.executemany(
-                "INSERT OR REPLACE INTO entries (key, said, written_ns, used_ns) VALUES (?1, ?2, ?3, ?3)",
-                [(key, said, written_ns) for key, (said, written_ns) in self._waiting.items()],
+                "UPDATE entries SET said = ?1, written_ns = ?2, used_ns = ?2 WHERE key = ?3", rows
             )
             connection.executemany(
                 "UPDATE entries SET used_ns = ? WHERE key = ?",
@@ -159,7 +164,6 @@ class Entries:
                 "INSERT OR REPLACE INTO tallies (edge, scale, stopped, asked, wrong) VALUES (?, ?, ?, ?, ?)",
                 [(edge, one.scale, one.stopped, one.asked, one.wrong) for edge, one in self._tallies.items()],
             )
-            count = int(connection.execute("SELECT count(*) FROM entries").fetchone()[0])
             if count > self._most:
                 connection.execute(
                     "DELETE FROM entries WHERE key IN (SELECT key FROM entries ORDER BY used_ns, key LIMIT ?)",
@@ -179,9 +183,23 @@ class Entries:
         self.write()
         self._file.close()
 
+    def _use(self) -> sqlite3.Connection | None:
+        connection = self._file.use()
+        if connection is not self._counted:
+            self._count = 0
+            self._counted = connection
+            if connection is not None:
+                try:
+                    self._count = int(connection.execute("SELECT count(*) FROM entries").fetchone()[0])
+                except sqlite3.Error as broken:
+                    self._failed(broken)
+                    return None
+        return connection
+
     def _failed(self, broken: sqlite3.Error) -> None:
         self._file.fail(broken)
         self._count = 0
+        self._counted = None
         self._touched.clear()
 
     def _judged(self, key: bytes, said: bytes, written_ns: int, now_ns: int) -> Found:
