@@ -14,7 +14,7 @@ from appliance.bundle.checking import (
     shipped,
     write_bundle,
 )
-from appliance.bundle.head import Head, Refitted
+from appliance.bundle.head import Head, Refitted, Retrained
 from appliance.bundle.shelf import Shelf, Standing
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Head",
     "Manifest",
     "Refitted",
+    "Retrained",
     "Score",
     "Shelf",
     "Standing",

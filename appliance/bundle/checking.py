@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.bundle.head import Refitted
+from appliance.bundle.head import Refitted, Retrained
 from appliance.bundle.walk import operators
 from appliance.core.clock import SECOND
 from appliance.core.features import FeatureSpec
@@ -30,7 +30,7 @@ MAX_FILE = 8 << 20
 MAX_FEATURES = 256
 MAX_LABELS = 64
 REFITS = 1_000_000
-"""Between two versions of a model lie so many refits of one."""
+"""Between two versions of a model lie so many that a home made of one."""
 MAX_SPAN_S = COARSE_BINS * COARSE_NS // SECOND
 """What windows remember: a day."""
 FILES = ("model.onnx", "card.json", "golden.npz")
@@ -84,7 +84,8 @@ class Score(msgspec.Struct, frozen=True):
 class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a model is. It is sure where its prediction set, from `sets`, holds one label, and `novelty` does not find the features unlike
     all that it was trained on. A card without sets is of before there were any: `threshold` is the calibrated top probability from
-    which on a prediction counts as GOOD. `guarantees` says what is promised, and what that assumes; `refit` what a home made of it.
+    which on a prediction counts as GOOD. `guarantees` says what is promised, and what that assumes; `refit` what a home made of it, `retrained`
+    what a home trained in its place.
     """
 
     name: str
@@ -114,12 +115,18 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     sizes: dict[str, int] = {}
     """Bytes of ONNX, parameters, and multiplications or comparisons an answer."""
     refit: Refitted | None = None
+    retrained: Retrained | None = None
+
+    @property
+    def made_here(self) -> Refitted | Retrained | None:
+        """How a home made it; None where it is the shipped one."""
+        return self.refit or self.retrained
 
     @property
     def trust(self) -> Trust:
         """When to believe it."""
         names = tuple(feature.name for feature in self.features.features)
-        version = self.version * REFITS + (0 if self.refit is None else self.refit.number)
+        version = self.version * REFITS + (0 if self.made_here is None else self.made_here.number)
         return Trust(self.labels, self.threshold, self.sets, self.novelty, names, version)
 
 
@@ -288,6 +295,7 @@ def _computable(card: Card, folder: Traversable) -> None:
         card.sets and card.sets.broken(len(card.labels)),
         card.novelty and card.novelty.broken(len(features)),
         card.refit and card.refit.head.broken(len(card.labels)),
+        "it is both refitted and trained anew" if card.refit and card.retrained else None,
     ):
         if broken is not None:
             raise ModelError(f"{folder}: card: {broken}", hint=_HINT)

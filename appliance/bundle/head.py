@@ -1,6 +1,6 @@
-"""Owns the head: what a home's own labels did to a model's probabilities, as a few numbers beside the model's bytes.
+"""Owns what a home made of a model: a head, as a few numbers beside the model's bytes; or other bytes, and where these come from.
 
-Never in here: finding the numbers (refit).
+Never in here: finding the numbers (refit), or training (learn).
 """
 
 from math import isfinite
@@ -43,4 +43,21 @@ class Refitted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     days: int
     rows: int
     head: Head
+    last_day: int = 0
+
+
+class Retrained(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a home trained its own version, the `number`-th, `at` a time, in the place of the model with the digest `base`, whose features and labels
+    it has: from `rows` labelled rows of `days` days of its own, the last of which has the proleptic ordinal `last_day`, beside `lessons` rows of the
+    recipe with the digest `recipe`; its own rows weighed `share` of all.
+    """
+
+    number: int
+    base: str
+    at: str
+    days: int
+    rows: int
+    recipe: str
+    lessons: int
+    share: float
     last_day: int = 0

@@ -8,7 +8,9 @@ import shutil
 from pathlib import Path
 
 import msgspec
+import numpy as np
 from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from appliance.bundle.checking import Bundle, Card, load_bundle, shipped, write_bundle
 from appliance.errors import ModelError
@@ -49,28 +51,38 @@ class Shelf:
         """Return one version, checked.
 
         Raises:
-            ModelError: it is missing or broken, or was made of another model than the one that is shipped now.
+            ModelError: it is missing or broken, or was made of another model, or in the place of another, than the one that is shipped now.
         """
         base = load_bundle(shipped(self.name))
         if number == 0:
             return base
         found = load_bundle(self._folder / str(number))
-        if found.card.refit is None or found.card.refit.base != base.digest or found.model != base.model:
+        if not _stands_in_for(base, found):
+            how = "models refit" if found.card.refit else "learn run --from-store"
             raise ModelError(
                 f"{self._folder / str(number)} was made of another {self.name} than this release ships",
-                hint=f"make it anew: appliance models refit {self.name}",
+                hint=f"make it anew: appliance {how} {self.name}",
             )
         return found
 
     def put(self, base: Bundle, card: Card) -> int:
-        """Keep a new version of the shipped `base` with `card`, to be watched; return its number. Raises OSError."""
+        """Keep a refit of the shipped `base` with `card`, to be watched; return its number. Raises OSError."""
         assert card.refit is not None
+        return self._put(base, card, base.model, card.refit.head.apply(base.golden_probabilities))
+
+    def put_retrained(self, base: Bundle, card: Card, model: bytes, golden: NDArray[np.floating]) -> int:
+        """Keep a `model` (ONNX) that was trained in the place of the shipped `base`, to be watched; return its number. `golden` (G, L) is what it
+        says of the golden rows of `base`, computed without onnxruntime. Raises OSError.
+        """
+        assert card.retrained is not None
+        return self._put(base, card, model, golden)
+
+    def _put(self, base: Bundle, card: Card, model: bytes, golden: NDArray[np.floating]) -> int:
         standing = self.standing()
         number = 1 + max([0, *self._numbers()])
-        golden = card.refit.head.apply(base.golden_probabilities).astype("float32")
         unfinished = self._folder / f"{number}.new"
         shutil.rmtree(unfinished, ignore_errors=True)
-        write_bundle(unfinished, base.model, card, base.golden_rows, golden, base.golden_labels)
+        write_bundle(unfinished, model, card, base.golden_rows, golden.astype(np.float32), base.golden_labels)
         unfinished.rename(self._folder / str(number))
         self._stand(replace(standing, shadow=number))
         return number
@@ -121,3 +133,15 @@ class Shelf:
         for number in [one for one in self._numbers() if one not in named][:-KEPT]:
             shutil.rmtree(self._folder / str(number), ignore_errors=True)
         return standing
+
+
+def _stands_in_for(base: Bundle, found: Bundle) -> bool:
+    """Whether a home's own version may take the place of `base`: a refit has its bytes, what was trained anew its name, features and labels, so
+    that both see the same rows and can be compared.
+    """
+    card = found.card
+    if card.made_here is None or card.made_here.base != base.digest:
+        return False
+    if card.refit is not None:
+        return found.model == base.model
+    return (card.name, card.labels, card.features) == (base.card.name, base.card.labels, base.card.features)

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
+from appliance.cli import retraining
 from appliance.cli.labelling import label
+from appliance.cli.retraining import store_options
 from appliance.errors import LearnError
 
 if TYPE_CHECKING:
@@ -99,12 +101,29 @@ def report(recipe: str, folder: Path, work: Path | None, jobs: int) -> None:
 
 
 @learn.command()
+@store_options
 @options
-def run(recipe: str, folder: Path, work: Path | None, jobs: int) -> None:
-    """Do all of it: from the data of RECIPE to a bundle and its report. What was done before is not done again."""
+def run(
+    recipe: str,
+    folder: Path,
+    work: Path | None,
+    jobs: int,
+    *,
+    from_store: bool,
+    store: Path | None,
+    days: int,
+    path: Path | None,
+) -> None:
+    """Do all of it: from the data of RECIPE to a bundle and its report. What was done before is not done again.
+
+    With --from-store, from the data of RECIPE and this home's own history to a version of the model for this home, which is watched first.
+    """
     cycle = _cycle(recipe, folder, work, jobs)
     with _Progress() as progress:
         cycle._tell = progress.tell  # noqa: SLF001
+        if from_store:
+            retraining.from_store(cycle, progress.tell, path, store, days)
+            return
         for stage in ("fetch", "train", "distil", "prune", "calibrate"):
             cycle.run(stage)
             _say(cycle, stage)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from appliance.bundle import Bundle, Card, Score, Shelf
     from appliance.core.profile import Appliance
     from appliance.daemon.refitting import Report
+    from appliance.refit import Outcome
 
 WATTS = 1.5
 """What a busy core of a small computer takes above idle (assumed for a Raspberry Pi 4; measured at the plug it varies)."""
@@ -48,11 +49,11 @@ def show(name: str, path: Path | None) -> None:
     bundle = shelf.bundle(standing.current)
     for line in _told(bundle):
         click.echo(line)
-    click.echo(f"decides here      {_version(standing.current)}")
+    click.echo(f"decides here      {version(standing.current)}")
     if standing.shadow is not None:
-        click.echo(f"watched           {_version(standing.shadow)}: appliance models promote {name}")
+        click.echo(f"watched           {version(standing.shadow)}: appliance models promote {name}")
     if standing.before:
-        click.echo(f"before            {_version(standing.before[-1])}: appliance models rollback {name}")
+        click.echo(f"before            {version(standing.before[-1])}: appliance models rollback {name}")
 
 
 @models.command()
@@ -69,7 +70,7 @@ def schema() -> None:
 def promote(name: str, path: Path | None) -> None:
     """Let the watched version of NAME decide; a running daemon takes it at SIGHUP or its next start."""
     standing = _shelf(name, path).promote()
-    click.echo(f"{name}: {_version(standing.current)} decides; back with: appliance models rollback {name}")
+    click.echo(f"{name}: {version(standing.current)} decides; back with: appliance models rollback {name}")
 
 
 @models.command()
@@ -78,7 +79,7 @@ def promote(name: str, path: Path | None) -> None:
 def rollback(name: str, path: Path | None) -> None:
     """Let the version of NAME decide that did before; a running daemon takes it at SIGHUP or its next start."""
     standing = _shelf(name, path).rollback()
-    click.echo(f"{name}: {_version(standing.current)} decides")
+    click.echo(f"{name}: {version(standing.current)} decides")
 
 
 @models.command()
@@ -97,7 +98,7 @@ def refit(name: str, days: int, path: Path | None) -> None:
 
     loaded = load(path)
     shelf = _shelf(name, path)
-    spec, channel = _spoken_by(loaded, name)
+    spec, channel = spoken_by(loaded, name)
     now = datetime.now(UTC)
     since_ns = round((now - timedelta(days=days)).timestamp()) * SECOND
     report = refit_here(
@@ -109,22 +110,22 @@ def refit(name: str, days: int, path: Path | None) -> None:
         since_ns,
         now.isoformat(timespec="seconds"),
     )
-    for line in (*_judged(report), *_cost(report)):
+    for line in (*judged(report.rows, report.contradicted, report.outcome, "refitted"), *_cost(report)):
         click.echo(line)
     if report.number is None:
-        click.echo(f"nothing moves: {_version(shelf.standing().current)} goes on deciding")
+        click.echo(f"nothing moves: {version(shelf.standing().current)} goes on deciding")
         raise click.exceptions.Exit(1)
     click.echo(
-        f"{_version(report.number)} is watched from the daemon's next SIGHUP or start on; to let it decide: appliance models promote {name}"
+        f"{version(report.number)} is watched from the daemon's next SIGHUP or start on; to let it decide: appliance models promote {name}"
     )
 
 
-def _judged(report: "Report") -> Iterator[str]:
-    outcome = report.outcome
-    yield f"{report.rows} labelled rows, {report.contradicted} more told both ways"
+def judged(rows: int, contradicted: int, outcome: "Outcome", made: str) -> Iterator[str]:
+    """Tell what the gate found, a line each; `made` names what was made."""
+    yield f"{rows} labelled rows, {contradicted} more told both ways"
     for check in outcome.checks:
         yield f"{'ok ' if check.holds else 'NOT'}  {check.asked}: {check.found}"
-    for name, score in (("as it is", outcome.before), ("refitted", outcome.after)):
+    for name, score in (("as it is", outcome.before), (made, outcome.after)):
         if score is not None:
             yield f"held-out days, {name}: {_scored(score)}"
 
@@ -141,7 +142,8 @@ def _scored(score: "Score") -> str:
     return f"accuracy {score.accuracy:.4f}, macro F1 {score.macro_f1:.4f}, sure {score.sure:.1%}, then right {score.sure_right:.1%}"
 
 
-def _spoken_by(loaded: Loaded, name: str) -> "tuple[Appliance, str]":
+def spoken_by(loaded: Loaded, name: str) -> "tuple[Appliance, str]":
+    """Return an appliance, and its channel, that listens to the model `name`. Raises ConfigError where none does."""
     for spec in appliances(loaded):
         for channel, model in spec.models.items():
             if model == name:
@@ -162,7 +164,8 @@ def _shelf(name: str, path: Path | None) -> "Shelf":
     return Shelf(folder / OWN, name)
 
 
-def _version(number: int) -> str:
+def version(number: int) -> str:
+    """Name a version as people do."""
     return f"this home's version {number}" if number else "the shipped version"
 
 
@@ -191,6 +194,10 @@ def _told(bundle: "Bundle") -> Iterator[str]:
     if card.refit is not None:
         made = card.refit
         yield f"refit             the {made.number}., {made.at}: {made.rows} rows of {made.days} days; scale {made.head.scale:g}, shifts {', '.join(f'{one:g}' for one in made.head.bias)}"
+
+    if card.retrained is not None:
+        anew = card.retrained
+        yield f"trained here      the {anew.number}., {anew.at}: {anew.rows} rows of {anew.days} days, which weigh {anew.share:.0%}, beside {anew.lessons} rows of the recipe {anew.recipe[:16]}"
 
 
 def _ranges(card: "Card") -> Iterator[str]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from appliance.adapters.classifier import OnnxClassifier
 from appliance.adapters.store import Queries
 from appliance.adapters.store.recall import Recall
-from appliance.bundle import Shelf
+from appliance.bundle import Bundle, Shelf
 from appliance.core.clock import Instant
 from appliance.core.events import ReadingArrived
 from appliance.core.home import Home
@@ -57,41 +57,60 @@ def refit_here(
         ModelError: the shipped model can't be used.
     """
     base = shelf.bundle(0)
-    current = shelf.bundle(shelf.standing().current).card
-    classifier = OnnxClassifier(base)
+    current = shelf.bundle(shelf.standing().current)
+    before, began = _now_mb(), time.perf_counter()
+    material = material_of(folder, base, current, home, spec, channel, since_ns)
+    gathered_s = time.perf_counter() - began
+    inference_s = _inference_s(OnnxClassifier(base))
+    began, busy = time.perf_counter(), time.process_time()
+    outcome = refit(base, current.card, material, at=at, alpha=spec.alpha(channel))
+    refit_s, busy_s, grown = time.perf_counter() - began, time.process_time() - busy, _peak_mb() - before
+    number = None if outcome.card is None else shelf.put(base, outcome.card)
+    return Report(
+        outcome,
+        number,
+        len(material.labels),
+        material.contradicted,
+        gathered_s,
+        refit_s,
+        busy_s,
+        grown,
+        inference_s,
+    )
+
+
+def material_of(
+    folder: Path, base: Bundle, current: Bundle, home: Home, spec: Appliance, channel: str, since_ns: int
+) -> Material:
+    """Return what this home knows of `channel` of `spec` since `since_ns` (Unix time), from the store in `folder`: rows as the shipped `base` sees
+    them, what was told of them, and what `base` and the version in force, `current`, say.
+
+    Raises:
+        ConfigError: nothing was told yet.
+        StoreError: the history can't be read.
+        ModelError: a model can't be run.
+    """
     labels = Queries(folder).labels(spec.id, channel)
     if not labels:
         raise ConfigError(
             f"nothing was told of {channel} of {spec.id} yet",
             hint=f'tell it: appliance learn label {spec.id} {channel} {base.card.labels[-1]} --from "9:00" --to "11:00"',
         )
-    before, began = _now_mb(), time.perf_counter()
     found = gather(spec, base.card.features, _readings(folder, since_ns), home.zone)
     numbers, contradicted = told(found, labels, base.card.labels)
     known = np.isfinite(found.rows).all(axis=1)
     use = known & (numbers >= 0)
-    said: NDArray[np.float64] = (
-        classifier.before_head(found.rows[use]).astype(np.float64)
-        if use.any()
-        else np.empty((0, len(base.card.labels)))
-    )
-    material = Material(
-        found.rows[use],
-        said,
+    rows = found.rows[use]
+    none: NDArray[np.float64] = np.empty((0, len(base.card.labels)))
+    return Material(
+        rows,
+        OnnxClassifier(base).before_head(rows).astype(np.float64) if len(rows) else none,
         numbers[use],
         found.days[use],
         found.rows[known],
         found.days[known],
         contradicted,
-    )
-    gathered_s = time.perf_counter() - began
-    inference_s = _inference_s(classifier)
-    began, busy = time.perf_counter(), time.process_time()
-    outcome = refit(base, current, material, at=at, alpha=spec.alpha(channel))
-    refit_s, busy_s, grown = time.perf_counter() - began, time.process_time() - busy, _peak_mb() - before
-    number = None if outcome.card is None else shelf.put(base, outcome.card)
-    return Report(
-        outcome, number, len(material.labels), contradicted, gathered_s, refit_s, busy_s, grown, inference_s
+        OnnxClassifier(current).predict(rows).astype(np.float64) if len(rows) else none,
     )
 
 

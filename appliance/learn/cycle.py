@@ -34,17 +34,10 @@ STAGES = ("fetch", "train", "distil", "prune", "calibrate", "teach", "report")
 GOLDEN_ROWS = 32
 AFTERWARDS = frozenset(
     {
-        "reporting.py",
-        "drawing.py",
-        "plumes.py",
-        "pages.py",
-        "baselines.py",
-        "ledger.py",
-        "edge.py",
-        "ensembles.py",
-        "likeness.py",
+        "reporting.py", "drawing.py", "plumes.py", "pages.py", "baselines.py", "ledger.py", "edge.py", "ensembles.py", "likeness.py",
+        "faults.py", "detection.py", "retraining.py",
     }
-)
+)  # fmt: skip
 """Code that no result of a stage depends on, but that of teaching."""
 OF_TEACHING = frozenset({"edge.py", "ensembles.py", "likeness.py"})
 T = TypeVar("T")
@@ -292,6 +285,11 @@ class Cycle:
         return picked
 
     # ---- work, and what is kept of it
+
+    @property
+    def parallel(self) -> choosing.Parallel:
+        """Does trials, as many at a time as there are jobs."""
+        return self._trials
 
     @cached_property
     def digest(self) -> str:

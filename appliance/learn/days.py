@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.core.trust import Sets
+from appliance.core.trust import Sets, needed
 from appliance.core.trust.fitting import conformal_thresholds
 from appliance.errors import LearnError
 from appliance.learn.lessons import COLD, RECORDED, Lessons
@@ -92,11 +92,8 @@ def _days_alike(case: Case, alphas: Sequence[float]) -> Sets:
 
     def threshold(label: int, alpha: float) -> float:
         rows = own.labels == label
-        scores, block = own.said[rows, label], own.block[rows]
-        _, place, counts = np.unique(block, return_inverse=True, return_counts=True)
-        order = np.argsort(-scores, kind="stable")
-        passed = np.cumsum((1.0 / counts)[place][order]) / len(counts)
-        return float(scores[order][min(int(np.searchsorted(passed, 1 - alpha)), len(order) - 1)])
+        _, place, counts = np.unique(own.block[rows], return_inverse=True, return_counts=True)
+        return _weighted(own.said[rows, label], (1.0 / counts)[place], 1 - alpha, len(counts))
 
     return _sets(case, alphas, threshold)
 
@@ -153,6 +150,48 @@ WAYS: dict[str, Callable[[Case, Sequence[float]], Sets]] = {
 }
 """Every way by its name: the quantile over rows of recorded rooms, or of all rooms; the same with days of equal weight; the median or the least of
 the days' own quantiles (the quantile over days of the quantile of a day: Dunn, Wasserman and Ramdas 2023); the least of the rooms' own."""
+
+
+def for_a_new_day(
+    said: NDArray[np.float64], labels: NDArray[np.int64], days: NDArray[np.int64], alphas: Sequence[float]
+) -> Sets:
+    """Return thresholds that hold for a row of a *new* day: each day weighs alike, and the day to come as much as one, at worst (hierarchical
+    conformal prediction: Lee, Barber and Willett 2023).
+
+    `said` (N, L) are probabilities of rows by models that were fitted without their day, `labels` (N,) their truths, `days` (N,). For each label by
+    itself the set of a row of a day that is exchangeable with these holds its truth with probability 1 - alpha, as far as the model that was fitted
+    on all days is like those that were fitted without one. Of `alphas` those stand for which each label has days enough.
+
+    Raises:
+        LearnError: the greatest of `alphas` needs more days of a label; says how many.
+    """
+    on = [len(np.unique(days[labels == label])) for label in range(said.shape[1])]
+    levels = [alpha for alpha in alphas if needed(alpha) <= min(on)]
+    if not levels:
+        raise LearnError(
+            f"label {on.index(min(on))} was told on {min(on)} days: an error level of {max(alphas):g} for a new day needs {needed(max(alphas))}",
+            hint="label more days",
+        )
+
+    def threshold(label: int, alpha: float) -> float:
+        rows = labels == label
+        _, place, counts = np.unique(days[rows], return_inverse=True, return_counts=True)
+        return _weighted(said[rows, label], (1.0 / counts)[place], 1 - alpha, len(counts) + 1)
+
+    found = tuple(
+        tuple(floor(threshold(label, alpha) * DIGITS) / DIGITS for label in range(len(on)))
+        for alpha in sorted(set(levels), reverse=True)
+    )
+    rows = tuple(int((labels == label).sum()) for label in range(len(on)))
+    return Sets(tuple(sorted(set(levels), reverse=True)), found, rows)
+
+
+def _weighted(scores: NDArray[np.float64], weights: NDArray[np.float64], share: float, whole: float) -> float:
+    """The greatest score from which on upwards the `weights`, of `whole` in all, hold the `share`; the least one where none does."""
+    order = np.argsort(-scores, kind="stable")
+    passed = np.cumsum(weights[order]) / whole
+    # Sums of many fractions are a little off: what is enough but for that is enough.
+    return float(scores[order][min(int(np.searchsorted(passed, share - 1e-9)), len(order) - 1)])
 
 
 def measured(name: str, case: Case) -> Way:

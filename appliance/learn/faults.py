@@ -35,8 +35,8 @@ Matrix = Callable[[Values], NDArray[np.float32]]
 
 
 class Line(msgspec.Struct, frozen=True):
-    """How well one fault of one channel is told from clean rows: the mean and the worst AUROC over held-out days (0.5: not at all), the share of
-    faulty rows outside the region, and of clean ones.
+    """How well one fault of one channel is told from clean rows, over held-out days: the mean, the worst and the best AUROC (0.5: not at all), the
+    share of faulty rows outside the region (mean, worst day, best day), and of clean ones (mean).
     """
 
     fault: Kind
@@ -44,14 +44,25 @@ class Line(msgspec.Struct, frozen=True):
     channel: str
     auroc: float
     worst: float
+    best: float
     found: float
+    found_worst: float
+    found_best: float
     false: float
 
 
 def novelty_table(
-    values: Values, days: NDArray[np.int64], interval_s: float, matrix: Matrix, *, seed: int = 0
+    values: Values,
+    days: NDArray[np.int64],
+    interval_s: float,
+    matrix: Matrix,
+    *,
+    seed: int = 0,
+    region: Callable[[int], Region] | None = None,
+    sensor: NDArray[np.int64] | None = None,
 ) -> list[Line]:
-    """Return a line for each fault, size and channel. Each day of `days` (N,) is held out in turn: the region is of the others.
+    """Return a line for each fault, size and channel. Each day of `days` (N,) is held out in turn: the region is of the others; `region` gives it,
+    where a model was made from more than these rows. `sensor` (N,) tells rows of different rooms apart, whose sensors break each by itself.
 
     A faulty row is one while the fault lasts (a spike: its row and the next); of drift, those of the days on which it has grown to its size.
 
@@ -63,14 +74,23 @@ def novelty_table(
         raise LearnError(f"{len(each)} days: novelty needs three to hold one out", hint="record for longer")
     clean = matrix(values)
     known = np.isfinite(clean).all(axis=1)
-    regions = {day: novelty_region(clean[known & (days != day)], days[known & (days != day)]) for day in each}
+    sensor = np.zeros(len(days), np.int64) if sensor is None else sensor
+    regions = {
+        day: novelty_region(clean[known & (days != day)], days[known & (days != day)])
+        if region is None
+        else region(day)
+        for day in each.tolist()
+    }
     scores = {day: _scores(regions[day], clean[known & (days == day)]) for day in each}
     lines = []
     for fault, sizes in SIZES.items():
         for size in sizes:
             for channel in values:
                 rng = np.random.default_rng(seed)
-                altered, faulty = broken(values[channel], fault, size, interval_s, rng)
+                altered, faulty = values[channel].copy(), np.zeros(len(days), dtype=bool)
+                for one in np.unique(sensor):
+                    own = sensor == one
+                    altered[own], faulty[own] = broken(values[channel][own], fault, size, interval_s, rng)
                 rows = matrix({**values, channel: altered})
                 found: list[tuple[float, float, float]] = []
                 for day in each:
@@ -93,7 +113,11 @@ def novelty_table(
                             channel,
                             *(
                                 round(float(one), 4)
-                                for one in (np.mean(areas), min(areas), np.mean(outside), np.mean(false))
+                                for one in (
+                                    *_spread(areas),
+                                    *_spread(outside),
+                                    np.mean(false),
+                                )
                             ),
                         )
                     )
@@ -132,16 +156,36 @@ def auroc(clean: NDArray[np.float64], faulty: NDArray[np.float64]) -> float:
     return float(above / (len(clean) * len(faulty)))
 
 
-def table(lines: Sequence[Line]) -> list[str]:
-    """Return the lines as rows of Markdown."""
+def table(lines: Sequence[Line]) -> list[list[str]]:
+    """Return the lines as cells, a row each, the heads of the columns first."""
     head = [
-        "| fault | size | channel | AUROC | worst day | outside | clean outside |",
-        "|---|---|---|---|---|---|---|",
+        "fault",
+        "size",
+        "channel",
+        "found (worst to best day)",
+        "AUROC (worst to best day)",
+        "clean rows outside",
     ]
-    return head + [
-        f"| {one.fault} | {one.size:g} | {one.channel} | {one.auroc:.3f} | {one.worst:.3f} | {one.found:.0%} | {one.false:.1%} |"
+    return [head] + [
+        [
+            one.fault,
+            sized(one),
+            one.channel,
+            f"{one.found:.0%} ({one.found_worst:.0%} to {one.found_best:.0%})",
+            f"{one.auroc:.2f} ({one.worst:.2f} to {one.best:.2f})",
+            f"{one.false:.1%}",
+        ]
         for one in lines
     ]
+
+
+def sized(one: Line) -> str:
+    """Return the size of a fault as people say it."""
+    return f"{one.size:g} min" if one.fault in ("stuck", "missing") else f"{one.size:.0%}"
+
+
+def _spread(values: Sequence[float]) -> tuple[float, float, float]:
+    return float(np.mean(values)), min(values), max(values)
 
 
 def _scores(region: Region, rows: NDArray[np.float32]) -> NDArray[np.float64]:

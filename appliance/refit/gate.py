@@ -51,6 +51,31 @@ def enough(card: Card, home: Material, alpha: float) -> list[Check]:
     return checks
 
 
+def enough_to_train(card: Card, home: Material, alpha: float) -> list[Check]:
+    """What training anew asks besides: a model that is fitted as a whole is promised for a *day*, so each label needs days as `alpha` needs
+    rows; and each feature must move.
+    """
+    checks = []
+    for number, label in enumerate(card.labels):
+        on = len(np.unique(home.days[home.labels == number]))
+        checks.append(
+            Check(
+                f"“{label}” on {needed(alpha)} days: what the error level {alpha:g} needs to be promised of a new day",
+                f"{on}",
+                on >= needed(alpha),
+            )
+        )
+    still = [
+        feature.name
+        for feature, column in zip(card.features.features, home.rows.T, strict=True)
+        if not len(column) or float(np.ptp(column)) == 0
+    ]
+    checks.append(
+        Check("each feature moves in the labelled rows", f"still: {', '.join(still) or 'none'}", not still)
+    )
+    return checks
+
+
 def since_then(labels: NDArray[np.int64], days: NDArray[np.int64]) -> Check:
     """`labels` and `days` are those of days on which the version in force had not been made yet."""
     told, labels_told = len(np.unique(days)), len(np.unique(labels))
@@ -100,10 +125,11 @@ def within(head: Head) -> Check:
     )
 
 
-def golden(shipped: Bundle, head: Head) -> Check:
-    """No worse where it came from: by the golden rows' truths where the bundle has them, else by the shipped model's own sure calls."""
+def golden(shipped: Bundle, after: NDArray[np.float64]) -> Check:
+    """No worse where it came from, `after` (G, L) being what it says of the shipped golden rows: by their truths where the bundle has them, else by
+    the shipped model's own sure calls.
+    """
     before = shipped.golden_probabilities.astype(np.float64)
-    after = head.apply(before)
     if shipped.golden_labels is not None:
         old, new = (float((p.argmax(axis=1) == shipped.golden_labels).mean()) for p in (before, after))
         return Check(

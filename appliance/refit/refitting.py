@@ -3,6 +3,8 @@
 Pure. Never in here: reading a store, running a model, or putting a bundle in force.
 """
 
+from collections.abc import Callable
+
 import msgspec
 import numpy as np
 from msgspec.structs import replace
@@ -50,18 +52,18 @@ def refit(shipped: Bundle, current: Card, home: Material, *, at: str, alpha: flo
     if not all(check.holds for check in checks):
         return Outcome(None, tuple(checks))
     labels, days, said = home.labels, home.days, home.probabilities
-    now = said if current.refit is None else current.refit.head.apply(said)
+    now = said_now(current, home)
     then = np.empty_like(said)
     for day in np.unique(days):
         held = days == day
         then[held] = fit_head(said[~held], labels[~held], days[~held]).apply(said[held])
     head = fit_head(said, labels, days)
     # Of the days before it was made, the version in force has seen the labels: it is judged by later ones.
-    fresh = days > (-1 if current.refit is None else current.refit.last_day)
+    fresh = days > seen_until(current)
     if not (since := since_then(labels[fresh], days[fresh])).holds:
         return Outcome(None, (*checks, since))
     sets, own = _sets(shipped.card, then, labels, days, alpha)
-    region, region_check = _region(shipped.card.novelty, home)
+    region, region_check = region_of(shipped.card.novelty, home, novelty_region)
     before = score(now[fresh], labels[fresh], current.trust.sets, current.threshold, alpha)
     after = score(then[fresh], labels[fresh], sets, current.threshold, alpha)
     checks += [
@@ -69,10 +71,10 @@ def refit(shipped: Bundle, current: Card, home: Material, *, at: str, alpha: flo
         better_loss(now[fresh], then[fresh], labels[fresh], days[fresh]),
         as_right(now[fresh], then[fresh], labels[fresh]),
         within(head),
-        golden(shipped, head),
+        golden(shipped, head.apply(shipped.golden_probabilities)),
         region_check,
     ]
-    number = 1 + (0 if current.refit is None else current.refit.number)
+    number = next_number(current)
     card = replace(
         shipped.card,
         sets=sets,
@@ -127,8 +129,31 @@ def _sets(
     return replace(own, thresholds=careful), False
 
 
-def _region(before: Region | None, home: Material) -> tuple[Region | None, Check]:
-    """Return the region of this home, where fewer ordinary rows of it are unlike anything seen then; else the one there was."""
+def said_now(current: Card, home: Material) -> NDArray[np.float64]:
+    """Return what the version in force, whose card is `current`, says of the labelled rows (N, L)."""
+    if home.in_force is not None:
+        return home.in_force
+    return home.probabilities if current.refit is None else current.refit.head.apply(home.probabilities)
+
+
+def seen_until(current: Card) -> int:
+    """Return the last day, as an ordinal, whose labels the version in force has seen; -1: none."""
+    return -1 if current.made_here is None else current.made_here.last_day
+
+
+def next_number(current: Card) -> int:
+    """Return the number of what a home makes next."""
+    return 1 + (0 if current.made_here is None else current.made_here.number)
+
+
+def region_of(
+    before: Region | None,
+    home: Material,
+    make: Callable[[NDArray[np.float32], NDArray[np.int64]], Region],
+) -> tuple[Region | None, Check]:
+    """Return the region that `make` gives for ordinary rows of this home and their days, where fewer of them are unlike anything seen then; else
+    the one there was.
+    """
     asked = "novelty region: fewer ordinary rows of this home lie outside, or it stays"
     if before is None:
         return None, Check(asked, "the card has none", True)
@@ -137,7 +162,7 @@ def _region(before: Region | None, home: Material) -> tuple[Region | None, Check
         return before, Check(asked, f"fewer than {LEAST_DAYS} days: it stays", True)
     outside = float(np.mean([before.unlike(row) is not None for row in home.lived[known]]))
     try:
-        region = novelty_region(home.lived, home.lived_days)
+        region = make(home.lived[known], home.lived_days[known])
     except LearnError as few:
         return before, Check(asked, f"{few.message}: it stays", True)
     then = float(np.mean([region.unlike(row) is not None for row in home.lived[known]]))

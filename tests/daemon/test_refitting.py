@@ -15,73 +15,26 @@ from appliance.cli import cli
 from appliance.cli.histories import home_of
 from appliance.config import load_settings
 from appliance.core.clock import SECOND, Instant
-from appliance.core.events import Labelled
-from appliance.core.readings import Quality, Reading
 from appliance.daemon.models import OWN
 from appliance.daemon.refitting import refit_here
 from appliance.errors import ApplianceError, ConfigError
-from appliance.simulate import Home, HomeParameters
 from tests.adapters.conftest import ROOT, Broker, until_sync
 from tests.daemon.conftest import Daemon
+from tests.daemon.living import in_home, live, stretch
 
-LEARNED = """
-[channels.temperature]
-[channels.humidity]
-[channels.presence]
-model = "presence"
-words = ["nobody", "somebody"]
-[channels.door]
-metric = "contact"
-words = { open = false, closed = true }
-[fallback]"""
 START = datetime(2026, 2, 2, tzinfo=UTC)
 DAYS = 8
-
-
-def in_home(daemon: Daemon) -> Daemon:
-    profile = daemon.folder / "fan.toml"
-    profile.write_text(profile.read_text("utf-8").replace("\n[fallback]", LEARNED), "utf-8")
-    more = "".join(f'{name} = "zigbee2mqtt/air"\n' for name in ("co2", "temperature", "humidity"))
-    daemon.config.write_text(daemon.config.read_text("utf-8") + more + 'door = "zigbee2mqtt/door"\n', "utf-8")
-    return daemon
 
 
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory):
     """Eight days of a simulated room in a store, and what somebody told of it twice a day."""
-    folder = tmp_path_factory.mktemp("lived")
-    daemon = in_home(Daemon(folder, 1))
-    # A home that the shipped model fits badly: where a refit helps nothing, none is made.
-    room = Home(0, start=START, step_s=30.0, parameters=HomeParameters.draw(np.random.default_rng(20_004)))
-    began = Instant("room", SECOND, round(START.timestamp()) * SECOND)
-    now = began
-    store = Store(folder / "state", lambda: now)
-    store.start()
-    units = {"co2": "ppm", "temperature": "°C", "humidity": "%"}
-    home_at = []
-    for minute in range(DAYS * 1440):
-        room.elapse(60.0)
-        now = began.plus(minute * 60 * SECOND)
-        heard = room.measure()
-        worth = [
-            (Reading("zigbee2mqtt/air", name, heard[name], unit), Quality.GOOD, None)
-            for name, unit in units.items()
-        ]
-        store.readings(worth, retained=False, resent=False, at=now)
-        home_at.append(room.truth.people_home > 0)
-        if minute % 10_000 == 9999:
-            store.flush()
     rng = np.random.default_rng(5)
-    for day in range(DAYS):
-        for _ in range(2):
-            first = last = day * 1440 + int(rng.integers(360, 1320))
-            while last < first + 100 and home_at[last + 1] == home_at[first]:
-                last += 1
-            word = "somebody" if home_at[first] else "nobody"
-            times = (began.wall_ns + first * 60 * SECOND, began.wall_ns + last * 60 * SECOND)
-            store.label(Labelled("fan", "presence", word, *times, "cli"), now)
-    store.close(60.0)
-    return daemon
+
+    def told(home_at, day):
+        return [stretch(home_at, day * 1440 + int(rng.integers(360, 1320)), 100) for _ in range(2)]
+
+    return live(in_home(Daemon(tmp_path_factory.mktemp("lived"), 1)), START, DAYS, told)
 
 
 def asked(lived, number=None):

@@ -41,7 +41,10 @@ def line(lines, fault, size, channel="co2"):
 def test_every_fault_has_a_line_for_each_size_and_channel_that_has_rows_enough(lines) -> None:
     told = {(one.fault, one.size, one.channel) for one in lines}
     assert {fault for fault, _, _ in told} == set(SIZES)
-    assert len(table(lines)) == len(lines) + 2
+    assert len(table(lines)) == len(lines) + 1
+    assert all(
+        one.worst <= one.auroc <= one.best and one.found_worst <= one.found <= one.found_best for one in lines
+    )
 
 
 @pytest.mark.parametrize("fault", ["noise", "missing"])
