@@ -134,6 +134,21 @@ def run(
 
 
 @learn.command()
+@options
+def faults(recipe: str, folder: Path, work: Path | None, jobs: int) -> None:
+    """Say which faults of its sensors the novelty of the bundle finds, on held-out days, and write that into its report; opens no test files."""
+    from appliance.bundle import load_bundle
+    from appliance.learn import detection, pages
+
+    cycle = _cycle(recipe, folder, work, jobs)
+    with _Progress() as progress:
+        cycle._tell = progress.tell  # noqa: SLF001
+        lines = detection.faults_found(cycle, load_bundle(cycle.folder).card)
+    detection.write_into(cycle.folder, lines)
+    click.echo(pages.markdown(pages.faults_of(lines)))
+
+
+@learn.command()
 def recipes() -> None:
     """Name the recipes of this release."""
     from appliance.learn.recipe import load_recipe, recipes as names
@@ -176,7 +191,7 @@ def simulated(homes: range, days: float, interval_s: float, truth: str) -> "Sequ
 def _report(cycle: "Cycle") -> None:
     from appliance.adapters.classifier import OnnxClassifier
     from appliance.bundle import load_bundle
-    from appliance.learn import drawing, pages, plumes
+    from appliance.learn import detection, drawing, pages, plumes
     from appliance.learn.reporting import all_choices, make_report
 
     cycle.run("calibrate")
@@ -188,6 +203,7 @@ def _report(cycle: "Cycle") -> None:
         classifier,
         lambda: _measured(bundle, classifier),
         lambda: plumes.checks(cycle, bundle, classifier),
+        lambda: detection.faults_found(cycle, bundle.card),
     )
     seeds = cycle.calibrated.held_out
     parts = pages.parts_of(

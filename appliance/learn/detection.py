@@ -3,13 +3,20 @@
 Never in here: test files, or the shipped region itself, which has seen all of these days.
 """
 
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from appliance.bundle import Card
 from appliance.core.trust import Region
 from appliance.core.trust.fitting import novelty_region
-from appliance.learn import choosing
+from appliance.errors import LearnError
+from appliance.learn import choosing, pages
 from appliance.learn.cycle import Cycle
 from appliance.learn.faults import Line, Values, novelty_table
 from appliance.learn.features import matrix
@@ -56,4 +63,35 @@ def faults_found(cycle: Cycle, card: Card) -> list[Line]:
         seed=cycle.recipe.seed,
         region=region,
         sensor=np.concatenate([np.full(len(one.at_ns), at) for at, one in enumerate(recordings)]),
+    )
+
+
+def write_into(folder: Path, lines: Sequence[Line]) -> None:
+    """Write the lines into report.json, report.md and report.html of `folder`, in the place of those from before; all else stays as it is.
+
+    Raises:
+        LearnError: there is no report, or it has no place for them.
+    """
+    part = pages.faults_of(lines)
+    heading, last = pages.FAULTS.lstrip("# "), pages.UNTESTED.lstrip("# ")
+    written = {
+        "report.md": (f"## {heading}\n", f"## {last}\n", pages.markdown(part) + "\n"),
+        "report.html": (f"<h2>{heading}</h2>", f"<h2>{last}</h2>", pages.html_of(part)),
+    }
+    try:
+        told = json.loads((folder / "report.json").read_text("utf-8"))
+        for name, (begins, ends, text) in written.items():
+            page = (folder / name).read_text("utf-8")
+            page = re.sub(f"{re.escape(begins)}.*?(?={re.escape(ends)})", "", page, flags=re.DOTALL)
+            before, found, after = page.partition(ends)
+            if not found:
+                raise LearnError(f"{folder / name}: no {last!r}", hint="make it anew: appliance learn report")
+            (folder / name).write_text(before + text + found + after, encoding="utf-8")
+    except (OSError, ValueError) as missing:
+        raise LearnError(
+            f"{folder}: no report: {missing}", hint="make one first: appliance learn report"
+        ) from None
+    told["faults"] = msgspec.to_builtins(list(lines))
+    (folder / "report.json").write_text(
+        json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
     )

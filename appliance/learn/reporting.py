@@ -22,6 +22,7 @@ from appliance.learn.calibrating import prediction_sets
 from appliance.learn.choosing import Choice
 from appliance.learn.cycle import Cycle
 from appliance.learn.data import Published, published
+from appliance.learn.faults import Line as FaultLine
 from appliance.learn.features import matrix
 from appliance.learn.judging import calibration_error, interval, macro_f1
 from appliance.learn.ledger import Opening, Result, openings
@@ -72,6 +73,7 @@ class Report(msgspec.Struct, frozen=True):
     measured: dict[str, float] = {}
     unlike: dict[str, float] = {}
     checks: dict[str, str] = {}
+    faults: tuple[FaultLine, ...] = ()
 
 
 class Shown(msgspec.Struct):
@@ -94,8 +96,10 @@ def make_report(
     classifier: Classifier,
     measure: Callable[[], dict[str, float]],
     checks: Callable[[], dict[str, str]],
+    broken: Callable[[], Sequence[FaultLine]] = tuple,
 ) -> tuple[Report, dict[str, Shown]]:
-    """Open the tests, judge the bundle on them, and return the report and what was seen. `measure` gives what running costs here.
+    """Open the tests, judge the bundle on them, and return the report and what was seen. `measure` gives what running costs here, `broken` which faults
+    of sensors novelty finds, on held-out days.
 
     The openings that the report.json beside the bundle tells of are kept: a test file that is opened often is a test no more.
 
@@ -135,6 +139,7 @@ def make_report(
         measure(),
         {test: round(float((one.kind == 2).mean()), 4) for test, one in shown.items()},
         checks(),
+        tuple(broken()),
     )
     (cycle.folder / "report.json").write_text(
         json.dumps(msgspec.to_builtins(made), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"

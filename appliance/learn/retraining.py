@@ -198,7 +198,9 @@ def with_home(lessons: Lessons, card: Card, home: Material, most_folds: int) -> 
 
 
 def _recipe(recipe: Recipe, card: Card) -> Recipe:
-    """The recipe for features that are chosen already: those of `card`, judged by days."""
+    """The recipe for features that are chosen already: those of `card`, judged by days. What distilling may cost is the gate's to say: a student that
+    is better here than what decides is worth having, however much better its teacher is.
+    """
     if (recipe.name, recipe.labels) != (card.name, card.labels):
         raise LearnError(
             f"the recipe is of {recipe.name!r} ({', '.join(recipe.labels)}), the home's model is {card.name!r} ({', '.join(card.labels)})",
@@ -209,6 +211,7 @@ def _recipe(recipe: Recipe, card: Card) -> Recipe:
     return replace(
         recipe,
         split=replace(recipe.split, judged="days"),
+        budgets=replace(recipe.budgets, distil=1.0),
         features=replace(recipe.features, groups=recipe.features.groups or tuple(GROUPS)),
         students=replace(
             recipe.students,

@@ -7,11 +7,24 @@ import pytest
 from msgspec.structs import replace
 
 from appliance.adapters.classifier import OnnxClassifier
-from appliance.bundle import Bundle, Card, Head, Refitted, Shelf, Standing, load_bundle, shipped
+from appliance.bundle import (
+    Bundle,
+    Card,
+    Head,
+    Refitted,
+    Retrained,
+    Shelf,
+    Standing,
+    load_bundle,
+    shipped,
+    write_bundle,
+)
 from appliance.bundle.shelf import KEPT, STANDING
+from appliance.core.features import FeatureSpec
 from appliance.daemon.models import load_models
 from appliance.daemon.shadowing import Shadowed
 from appliance.errors import ModelError
+from appliance.learn.export import FEATURES, Graph, softmax
 from tests.core.home import PROFILE, appliance_of
 
 
@@ -125,3 +138,70 @@ def test_old_versions_are_forgotten_and_those_that_are_named_stay(shelf, base, t
     folders = {int(one.name) for one in (tmp_path / "presence").iterdir() if one.name.isdigit()}
     assert len(folders) <= KEPT + 2
     assert {1, KEPT + 5} <= folders
+
+
+def trained(base: Bundle, number: int = 1) -> Card:
+    made = Retrained(number, base.digest, "2026-11-24T12:00:00+00:00", 12, 500, "0" * 64, 9000, 0.4)
+    return replace(base.card, retrained=made)
+
+
+def other_model() -> tuple[bytes, np.ndarray]:
+    """Another model of the same features and labels: a line that leans one way, and what it says of golden rows."""
+    base = load_bundle(shipped("presence"))
+    count = len(base.card.features.features)
+    weights = np.linspace(-0.5, 0.5, 2 * count).reshape(count, 2)
+    graph = Graph()
+    logits = graph.dense(FEATURES, weights, np.array([0.1, -0.1]))
+    said = softmax(base.golden_rows.astype(np.float64) @ weights + [0.1, -0.1])
+    return graph.finished(logits, count, 2), said
+
+
+def test_a_model_trained_here_has_bytes_of_its_own_and_the_same_way_back(shelf, base, tmp_path) -> None:
+    model, said = other_model()
+    assert shelf.put_retrained(base, trained(base), model, said) == 1
+    assert isinstance(loaded(tmp_path), Shadowed)
+    shelf.promote()
+    own = loaded(tmp_path)
+    assert own.predict(base.golden_rows) == pytest.approx(said, abs=1e-4)
+    assert own.digest != base.digest
+    assert own.trust.version == base.card.trust.version + 1
+    assert shelf.put(base, refitted(base, 2)) == 2, "a refit starts from the shipped bytes, whatever decides"
+    assert shelf.bundle(2).model == base.model
+    shelf.rollback()
+    assert loaded(tmp_path).digest == base.digest
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"retrained": Retrained(1, "0" * 64, "", 12, 500, "", 9000, 0.4)},
+        {"labels": ("somebody", "nobody")},
+        {"features": FeatureSpec(tuple(reversed(load_bundle(shipped("presence")).card.features.features)))},
+        {"retrained": None},
+    ],
+    ids=["of another release", "labels in another order", "other features", "from nowhere"],
+)
+def test_other_bytes_decide_only_in_the_place_of_the_model_that_they_were_trained_for(
+    shelf, base, tmp_path, changes
+) -> None:
+    model, said = other_model()
+    shelf.put_retrained(base, trained(base), model, said)
+    shelf.promote()
+    write_bundle(
+        tmp_path / "presence" / "1",
+        model,
+        replace(trained(base), **changes),
+        base.golden_rows,
+        said.astype(np.float32),
+    )
+    with pytest.raises(ModelError, match="another presence than this release ships"):
+        shelf.bundle(1)
+    assert loaded(tmp_path).digest == base.digest, "the shipped one decides"
+
+
+def test_a_card_that_is_both_refitted_and_trained_anew_is_refused(shelf, base) -> None:
+    model, said = other_model()
+    card = replace(trained(base), refit=refitted(base).refit)
+    shelf.put_retrained(base, card, model, said)
+    with pytest.raises(ModelError, match="both refitted and trained anew"):
+        shelf.bundle(1)

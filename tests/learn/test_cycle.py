@@ -192,7 +192,19 @@ def test_one_command_does_all_of_it_and_its_pages_stand_alone(tmp_path) -> None:
     assert "http" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
         "http://creativecommons.org", ""
     )
-    assert "Is the room in use?" in (tmp_path / "models/used/report.md").read_text("utf-8")
+    told = (tmp_path / "models/used/report.md").read_text("utf-8")
+    assert "Is the room in use?" in told
+    assert "| stuck | 120 min | voc_index |" in told
+    pages = {
+        one: (tmp_path / "models/used" / one).read_bytes()
+        for one in ("report.md", "report.html", "report.json")
+    }
+    (tmp_path / "models/used/report.md").write_text(told.replace("| stuck |", "| vanished |"), "utf-8")
+    done = CliRunner().invoke(cli, ["learn", "faults", *arguments[2:]], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert {one: (tmp_path / "models/used" / one).read_bytes() for one in pages} == pages, (
+        "its section alone, and no opening"
+    )
     assert load_bundle(tmp_path / "models/used-teacher", allowed=TEACHER_OPERATORS).is_teacher
     refused = CliRunner().invoke(cli, ["learn", "train", "absence"])
     assert "absence" in str(refused.exception)
