@@ -3,18 +3,25 @@
 Never in here: MQTT, or trying again.
 """
 
+import asyncio
 import socket
+import ssl
 from functools import partial
 
 import msgspec
 
 from appliance.adapters.aside import aside
 from appliance.adapters.tls import Tls
+from appliance.errors import ConfigError
 
 CONNECT_S = 5.0
 """So long may a broker take to accept, and to shake hands; each."""
 ANSWER_S = 10.0
 """So long may it take to say who it lets in, and what it lets him hear; each: a bad link takes 2 s each way, and stalls."""
+KEEPS_S = 0.2
+"""Who keeps a connection on which nothing is said for so long is no broker on its way out, whose end is known at once."""
+REACHED_S = 1.0
+"""So long may one that just closed a connection take to accept another: it is near, or it is away."""
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -32,6 +39,28 @@ class Address(msgspec.Struct, frozen=True):
 async def dial(address: Address) -> socket.socket:
     """Return a connected socket. Raises OSError, of which ssl.SSLError is one, and ConfigError for a bad TLS file."""
     return await aside(partial(_connect, address), socket.socket.close, "dial")
+
+
+async def is_there(address: Address) -> bool:
+    """Return whether somebody at `address` takes a connection and keeps it: False within `REACHED_S` and `KEEPS_S` where not.
+
+    Nothing is said on it, so it costs no session of anybody. A broker that was killed may still have its listener open while it
+    ends what it had, and what it takes then ends with it.
+    """
+    try:
+        async with asyncio.timeout(REACHED_S):
+            sock = await dial(address)
+    except (OSError, ConfigError):
+        return False
+    with sock:
+        await asyncio.sleep(KEEPS_S)
+        sock.setblocking(False)
+        try:
+            return bool(sock.recv(1))
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return True
+        except OSError:
+            return False
 
 
 def _connect(address: Address) -> socket.socket:

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from msgspec.structs import replace
 
-from appliance.adapters.mqtt.dialing import Address
+from appliance.adapters.mqtt.dialing import Address, is_there
 from appliance.adapters.mqtt.heartbeats import Heartbeats
 from appliance.adapters.mqtt.session import Session
 from appliance.core.clock import Instant
@@ -29,7 +29,8 @@ SILENCE_S = 12.0
 RETRY_S = (0.3, 1.5)
 """Between tries, uniformly: never so long that control is lost for 5 s, never in step with the neighbours."""
 SHORT_S = 5.0
-"""Two sessions in a row that end within this are a war over our name, or a broker that throws us out: they begin so far apart then."""
+"""Two sessions in a row that a broker which is still there ends within this are a war over our name, or it throws us out: they begin
+so far apart then."""
 QUIET_S = 60.0
 """A session that lasted so long is worth a new line in the log when it ends as the one before."""
 STOOD_STILL = "something stood still, and what waited can't be told from what is new"
@@ -73,8 +74,8 @@ class Link:
         self._beats: Heartbeats | None = None
         self._session: Session | None = None
         self.connected = False
-        self._up_s = 0.0
         self._thrown_out = 0
+        """So many sessions in a row were short, and ended by a broker that was still there."""
         self.sessions = 0
         """How often a connection came about."""
         self.messages = 0
@@ -136,12 +137,15 @@ class Link:
         try:
             await session.open(self._subscriptions)
             self.connected = True
-            self._up_s = asyncio.get_running_loop().time()
+            up_s = asyncio.get_running_loop().time()
             self.sessions += 1
             beats = self._beats = Heartbeats(lambda payload: session.publish(self._heartbeat_topic, payload))
             session.publish(self._status_topic, b"online", qos=1, retain=True)
             self._changed(connected=True, why="connected")
             await self._beat(session, beats)
+            # A broker that restarts ends sessions as well, but then it is away: that is no war, and no reason to wait.
+            short = asyncio.get_running_loop().time() - up_s < SHORT_S
+            self._thrown_out = self._thrown_out + 1 if short and await is_there(self._address) else 0
         except asyncio.CancelledError:
             # We say "offline" ourselves, so that nobody has to wait for the will.
             session.publish(self._status_topic, b"offline", retain=True)
@@ -155,8 +159,6 @@ class Link:
             was, self.connected = self.connected, False
             why = session.closed.result()
             if was:
-                short = asyncio.get_running_loop().time() - self._up_s < SHORT_S
-                self._thrown_out = self._thrown_out + 1 if short else 0
                 if self._thrown_out > 1:
                     why = f"{why} again and again: another program may use our client id {self._address.client_id!r}"
                 self._changed(connected=False, why=why)

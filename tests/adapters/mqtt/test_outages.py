@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from appliance.adapters.mqtt import Address
+from appliance.adapters.mqtt.dialing import is_there
 from tests.adapters.conftest import Broker, free_port, until
 from tests.adapters.mqtt.conftest import Ear, elsewhere, listening
 
@@ -49,6 +51,33 @@ async def test_a_broker_that_was_killed_is_heard_again(
     assert max(took) < 10  # promised: 5; the rest is slack for a busy machine
     assert [up for up, _ in ear.changes] == [True, False] * 5
     assert descriptors[-1] <= descriptors[0], "each session leaves a descriptor behind"
+
+
+async def test_a_broker_that_restarts_again_and_again_is_not_taken_for_a_war_over_our_name(
+    broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each session is short then, as in such a war; who waits as in one is back in control seconds late."""
+    async with listening(Ear(broker.port)) as ear:
+        for _ in range(4):
+            broker.kill()
+            await until(lambda: not ear.link.connected)
+            broker.start()
+            await until(lambda: ear.link.connected)
+        assert ear.link.sessions == 5
+    assert "another program" not in caplog.text
+
+
+async def test_who_takes_no_connection_or_ends_it_at_once_is_away_and_who_keeps_it_is_there() -> None:
+    """A broker that is killed, or a container's proxy whose broker is, may still take connections that end with it."""
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    async with server:
+        assert not await is_there(Address("127.0.0.1", server.sockets[0].getsockname()[1], "ear"))
+    with socket.socket() as keeper:
+        keeper.bind(("127.0.0.1", 0))
+        address = Address("127.0.0.1", keeper.getsockname()[1], "ear")
+        assert not await is_there(address)
+        keeper.listen()
+        assert await is_there(address)
 
 
 async def test_a_frozen_broker_is_noticed(broker: Broker, record_property) -> None:
