@@ -83,7 +83,12 @@ class Shelf:
         unfinished = self._folder / f"{number}.new"
         shutil.rmtree(unfinished, ignore_errors=True)
         write_bundle(unfinished, model, card, base.golden_rows, golden.astype(np.float32), base.golden_labels)
+        # Whole on the disk before anything names it, and so is the way to it: else a loss of power leaves a name with nothing behind it.
+        for path in (*unfinished.iterdir(), unfinished):
+            _sync(path)
         unfinished.rename(self._folder / str(number))
+        for path in (self._folder, self._folder.parent, self._folder.parent.parent):
+            _sync(path)
         self._stand(replace(standing, shadow=number))
         return number
 
@@ -124,11 +129,7 @@ class Shelf:
             file.flush()
             os.fsync(file.fileno())
         new.replace(path)
-        handle = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        _sync(self._folder)
         named = {standing.current, standing.shadow, *standing.before}
         for number in [one for one in self._numbers() if one not in named][:-KEPT]:
             shutil.rmtree(self._folder / str(number), ignore_errors=True)
@@ -145,3 +146,12 @@ def _stands_in_for(base: Bundle, found: Bundle) -> bool:
     if card.refit is not None:
         return found.model == base.model
     return (card.name, card.labels, card.features) == (base.card.name, base.card.labels, base.card.features)
+
+
+def _sync(path: Path) -> None:
+    """Let a file's content, or a folder's names, be on the disk. Raises OSError."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

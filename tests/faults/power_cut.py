@@ -75,7 +75,7 @@ def record(folder: Path, refuse: tuple[str, str] | None = None) -> list[Call]:
         gone = _UNLINK.match(line)
         match = _CALL.match(line)
         if gone is not None:
-            path = _text(gone[1])
+            path = unescaped(gone[1])
             if Path(path).parent == folder:
                 # As if it became empty: what is written there next is another file's beginning.
                 found.append(Call("ftruncate", Path(path).name, b"", 0))
@@ -84,7 +84,7 @@ def record(folder: Path, refuse: tuple[str, str] | None = None) -> list[Call]:
             found += [Call("refused", "", b"", 0, refused)] if refused else []
             continue
         name, descriptor, path, data, rest, _ = match.groups()
-        path, given = _text(path), bytes.fromhex((data or "").replace("\\x", ""))
+        path, given = unescaped(path), bytes.fromhex((data or "").replace("\\x", ""))
         if name == "write" and descriptor == "1":
             found.append(Call("ack", "", b"", int(given)))
         elif Path(path).parent == folder and not path.endswith(("-shm", "lock")):
@@ -93,7 +93,8 @@ def record(folder: Path, refuse: tuple[str, str] | None = None) -> list[Call]:
     return found
 
 
-def _text(path: str) -> str:
+def unescaped(path: str) -> str:
+    """Return a path as it was before strace wrote it down."""
     return bytes.fromhex(path.replace("\\x", "")).decode() if "\\x" in path else path
 
 
