@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 
 REPLACED_MOST = 3
 """So often in a process's life a new file is begun in place of a broken one: a disk that breaks every file must not be fed for ever."""
+CACHE_KIB = 512
+"""Memory for pages of each file: what is appended changes the newest ones. SQLite's own 2 MB fill for half an hour, with pages that nobody
+asks for again."""
 RETRY_S = (1.0, 5.0)
 """A broken file is tried again after a time between these: jitter, since what broke it may serve others too."""
 
@@ -76,6 +79,7 @@ class File:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         connection = schema.open_for_writing(self.path, self._synchronous)
         try:
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             self._same = self._here()
             self._boots.clear()
             self.opened(connection)

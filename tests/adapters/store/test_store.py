@@ -1,5 +1,7 @@
 """What is handed in comes back as it was, in its order, and says so only when it is on disk."""
 
+import ctypes
+import ctypes.util
 import sqlite3
 import subprocess
 import sys
@@ -10,6 +12,7 @@ import msgspec
 import pytest
 
 from appliance.adapters.store import Kind, Store, queue, schema
+from appliance.adapters.store.file import CACHE_KIB, File
 from appliance.core.clock import Instant
 from appliance.core.events import Memory
 from appliance.core.readings import Quality, Reading
@@ -268,3 +271,23 @@ def test_sqlite_utils_is_not_imported_where_nothing_is_made(
         [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert child.stdout == "False\n"
+
+
+def test_what_is_written_does_not_stay_in_memory(tmp_path: Path) -> None:
+    """SQLite keeps pages that it wrote, by its own choice 2 MB of each file: a growth that takes half an hour looks like a leak."""
+    library = ctypes.CDLL(ctypes.util.find_library("sqlite3"))
+    library.sqlite3_memory_used.restype = ctypes.c_int64
+    file = File(tmp_path, schema.READINGS, "NORMAL", instant)
+    try:
+        file.use()
+        before = library.sqlite3_memory_used()
+        if not before:
+            pytest.skip("Python brings a SQLite of its own, which can't be asked")
+        with file.transaction() as connection:
+            connection.execute("CREATE TABLE filler (content)")
+        for _ in range(64):
+            with file.transaction() as connection:
+                connection.execute("INSERT INTO filler VALUES (randomblob(65536))")
+        assert library.sqlite3_memory_used() - before < (CACHE_KIB + 256) << 10
+    finally:
+        file.close()
