@@ -67,6 +67,10 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line, and turn what went wrong into one clear message and an exit code."""
+    if sys.argv[1:2] != ["run"]:
+        from appliance.cli.frugal import yield_memory
+
+        yield_memory()
     try:
         cli(standalone_mode=False)
     except click.exceptions.Exit as done:

@@ -1,11 +1,14 @@
-"""Owns what libraries must be told before they are imported, so that the daemon starts soon and stays small.
+"""Owns what libraries must be told before they are imported, so that the daemon starts soon and stays small, and what the kernel is told
+of who may be ended where memory runs out.
 
 Never in here: importing any of them.
 """
 
+import contextlib
 import gc
 import os
 import sys
+from pathlib import Path
 
 LESS = {
     # numpy's linear algebra, of which nothing is used here, else starts a thread a core, each with a buffer of its own.
@@ -22,6 +25,16 @@ MALLOC = {
     -1: 256 << 10,  # M_TRIM_THRESHOLD
 }
 """mallopt(3)'s parameters and values, as <malloc.h> numbers them."""
+
+ENDED_FIRST = 500
+"""In thousandths of all memory, as if so much more were in use: proc(5), oom_score_adj."""
+
+
+def yield_memory() -> None:
+    """Let the kernel end this process before the daemon where memory runs out: a command can be given again, and a home needs its control."""
+    with contextlib.suppress(OSError, ValueError):
+        mine = Path("/proc/self/oom_score_adj")
+        mine.write_text(str(max(int(mine.read_text("ascii")), ENDED_FIRST)), "ascii")
 
 
 def start_lean() -> None:
