@@ -69,6 +69,15 @@ class BlockwiseSocket:
         self.data = self.data[self.at :] + data if waits else data
         self.at = 0
 
+    def answer(self, data: bytes) -> None:
+        """Keep an acknowledgement for the next `flush`, also where too much waits for others: it is few bytes, and without it the broker
+        soon sends nothing more. BlockingIOError where twice as much waits.
+        """
+        if self._unsent_bytes >= 2 * MAX_UNSENT:
+            raise BlockingIOError
+        self._unsent.append(data)
+        self._unsent_bytes += len(data)
+
     def flush(self) -> bool:
         """Send what waits, in one call; return whether all of it went. Raises OSError where the connection is broken."""
         while self._unsent:

@@ -243,7 +243,7 @@ class Session:
             self.dropped += 1
             return True
         if acknowledge:
-            sock.send(acknowledge)
+            sock.answer(acknowledge)
         self._keep(heard)
         return True
 
@@ -254,7 +254,7 @@ class Session:
             self._wanted = here - sock.at
             return False
         if acknowledge:
-            sock.send(acknowledge)
+            sock.answer(acknowledge)
         self.dropped += 1
         self._wanted, self._skip = 0, begins.end - sock.at
         return True
