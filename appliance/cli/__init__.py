@@ -67,7 +67,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line, and turn what went wrong into one clear message and an exit code."""
-    if sys.argv[1:2] != ["run"]:
+    if sys.argv[1:2] not in (["run"], ["edge"]):  # those serve; all others can be given again
         from appliance.cli.frugal import yield_memory
 
         yield_memory()
