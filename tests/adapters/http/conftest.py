@@ -64,6 +64,7 @@ class SmallHome:
         self.doing_since: Instant | None = None
         self.started = time.monotonic()
         self.disk = True
+        self.near = EdgeView(None)
         self.safe = False
         self.status = HealthView(
             "ok", True, "0.1.0", 0.0, now(), (PartView("broker", "ok"), PartView("store", "ok"))
@@ -306,7 +307,7 @@ class SmallHome:
         return len(waiting)
 
     def edge(self) -> EdgeView:
-        return EdgeView(None)
+        return self.near
 
     def end_safe_mode(self) -> bool:
         was, self.safe = self.safe, False

@@ -2,6 +2,7 @@
 // text, never markup. Never in here: judging a reading or a decision; the API has done that.
 
 import { Chart } from "./chart.js";
+import { Edge } from "./edge.js";
 import * as people from "./people.js";
 import { Why } from "./why.js";
 import * as words from "./words.js";
@@ -11,6 +12,7 @@ const RANGES = [["1 h", 1], ["6 h", 6], ["24 h", 24]];
 const KEPT = 1200;
 const cards = new Map();
 const $ = (id) => document.getElementById(id);
+const EDGE_MS = 30000;
 
 function make(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
@@ -339,6 +341,9 @@ function listen() {
 
 takeToken();
 listen();
+const edge = new Edge($("edge"), { make, get });
+edge.load().catch(() => {});
+setInterval(() => edge.load().catch(() => {}), EDGE_MS);
 setInterval(() => cards.forEach((known) => known.tick()), 5000);
 setInterval(() => {
   cards.forEach((known) => known.plot());
