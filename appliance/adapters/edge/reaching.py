@@ -31,6 +31,8 @@ CHECK_S = 5.0
 """So long may a check take: a connection, and an encrypted one on a small computer, may be new."""
 PROVED_S = 3600.0
 """A model is proved again after an hour at the latest."""
+REFUSED_S = 60.0
+"""A model that had nothing to say of a row is proved again, but no sooner than so long after the last time: it may be another one now."""
 NO_BYTES_S = 600.0
 """Where no bytes are left for a check, it is looked again after so long."""
 AT_ONCE = frozenset({"refused", "forbidden", "tls", "redirect"})
@@ -51,6 +53,7 @@ class Belief:
         self.questions = questions
         self.believed = False
         self.due_s = 0.0
+        self.proved_s = 0.0
         self.breaker = Breaker(failures=1, base_s=30.0, most_s=PROVED_S)
 
 
@@ -175,6 +178,7 @@ class Reaching:
         if not belief.believed:
             self._notices.say(f"proved {name}", logging.INFO, f"the edge's {name} is the model of its bundle")
         belief.believed = True
+        belief.proved_s = now
         belief.due_s = now + PROVED_S * random.uniform(0.8, 1.0)  # noqa: S311  jitter
 
     async def _spent(self, question: Awaitable[T]) -> T:
@@ -203,7 +207,9 @@ class Reaching:
                     one.due_s = max(self.link.retry_s, one.breaker.retry_s)
             return
         self.link.settle(now, None)
-        if failure.whose == "model" or proving:
+        if failure.whose == "row" and not proving:
+            belief.due_s = min(belief.due_s, max(now, belief.proved_s + REFUSED_S))
+        else:
             belief.breaker.settle(now, failure.message)
             belief.believed = False
             belief.due_s = belief.breaker.retry_s
