@@ -163,12 +163,13 @@ def trade_off(homes: int, days: int) -> None:
                     if not width:
                         exactly.look("teacher", tuple(row))
                         continue
+                    case = tuple(round(value / step) for value, step in zip(row, steps, strict=True))
+                    if case == last:
+                        continue  # the channel still has its answer: nothing is offered
+                    last = case
                     bucket = tuple(
                         round(value / (step * width)) for value, step in zip(row, steps, strict=True)
                     )
-                    if bucket == last:
-                        continue  # the channel still has its answer: nothing is offered
-                    last = bucket
                     looks += 1
                     name = repr(bucket).encode()
                     found = entries.look(name, int(wall))
@@ -192,7 +193,7 @@ def trade_off(homes: int, days: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--homes", type=int, default=6)
-    parser.add_argument("--days", type=int, default=28)
+    parser.add_argument("--days", type=int, default=21)
     parser.add_argument("--rounds", type=int, default=3, help="of the lookups")
     parser.add_argument("--quick", action="store_true", help="one round, two homes of a week")
     given = parser.parse_args()

@@ -157,7 +157,12 @@ class Edge:
 
     def _teacher(self, teacher: Teacher) -> TeacherStatus:
         belief = self._reaching.beliefs.get(teacher.name)
-        why = "not asked yet" if belief is None else belief.breaker.why or self._reaching.link.why
+        if belief is None:
+            why: str | None = "not asked yet"
+        elif belief.poor:
+            why = "no bytes are left for its proof: [edge] mb_a_day"
+        else:
+            why = belief.breaker.why or self._reaching.link.why
         believed = belief is not None and belief.believed
         hits = wrong_hits(self._tallies.get(_identity(teacher), Tally()))
         return TeacherStatus(teacher.name, teacher.version, believed, None if believed else why, hits)

@@ -54,6 +54,8 @@ class Belief:
         self.believed = False
         self.due_s = 0.0
         self.proved_s = 0.0
+        self.poor = False
+        """Whether its proof waits for bytes."""
         self.breaker = Breaker(failures=1, base_s=30.0, most_s=PROVED_S)
 
 
@@ -160,7 +162,8 @@ class Reaching:
         if self.link.state == "open" and now < self.link.retry_s:
             belief.due_s = self.link.retry_s
             return
-        if not self._budget.take(belief.questions.cost, now, case=False):
+        belief.poor = not self._budget.take(belief.questions.cost, now, case=False)
+        if belief.poor:
             belief.due_s = now + NO_BYTES_S
             return
         self.link.admits(now)

@@ -137,6 +137,7 @@ async def test_without_cases_or_bytes_nothing_at_all_is_sent(tmp_path: Path) -> 
         home.offer(1.0, 1.0, 1.0)
         await until(lambda: home.status.budget.refused_bytes > 0)
         assert server.connections == 0
+        assert "mb_a_day" in str(home.status.teachers[0].why)
 
 
 async def test_a_token_is_sent_and_a_wrong_one_is_told(
