@@ -173,7 +173,7 @@ class Site:
                 except Exception:  # noqa: BLE001  whatever it is, the client gets an answer, and others go on
                     self._bug(exchange)
 
-            batcher.ask(asked.inputs, done)
+            batcher.ask(asked.inputs, done, alone=len(self.connections) == 1)
         except WireError:
             counts.failed += 1
             raise

@@ -39,8 +39,12 @@ class Batcher:
         self._due: asyncio.Handle | None = None
         self._inline = served.batch_s < INLINE_S
 
-    def ask(self, inputs: Arrays, done: Done) -> None:
-        """Ask the model; `done` is called later with its outputs, or with why there are none. Raises WireError (503): too many wait."""
+    def ask(self, inputs: Arrays, done: Done, *, alone: bool = False) -> None:
+        """Ask the model; `done` is called with its outputs, or with why there are none. `alone`: nobody is there whom to wait for.
+
+        Raises:
+            WireError: 503: too many wait.
+        """
         rows = max((len(values) if values.ndim else 1) for values in inputs.values())
         if self.rows + rows > self._limits.queue_rows and self._waiting:
             raise WireError(503, f"{self.served.name}: {self.rows} rows wait already", hint="ask again later")
@@ -49,7 +53,9 @@ class Batcher:
         if self._running:
             return
         full = self.rows >= self._limits.max_batch or not self.served.batched
-        if self._due is None:
+        if alone and self._due is None:
+            self._next()
+        elif self._due is None:
             # Even without a delay: what came in the same wake-up goes together.
             wait = 0.0 if full else self._limits.max_delay_s
             self._due = self._loop.call_later(wait, self._next) if wait else self._loop.call_soon(self._next)

@@ -55,7 +55,10 @@ class Counts:
 
     def model(self, name: str, version: str) -> ModelCounts:
         """Return the counts of a model that is served."""
-        return self._models.setdefault((name, version), ModelCounts())
+        found = self._models.get((name, version))
+        if found is None:
+            found = self._models[name, version] = ModelCounts()
+        return found
 
     def status(self, status: int) -> None:
         """Count an answer."""
