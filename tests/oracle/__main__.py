@@ -19,12 +19,15 @@ def main() -> int:
     asked.add_argument(
         "--keep-going", action="store_true", help="go on to the next appliance after a failure"
     )
+    asked.add_argument(
+        "--lied-to", action="store_true", help="an edge answers lies and nonsense all the while"
+    )
     given = asked.parse_args()
     began = time.monotonic()
     done = commands = violations = restarts = 0
     seed = given.seed
     while done < given.steps:
-        walk = Walk(seed)
+        walk = Walk(seed, lied_to=given.lied_to)
         try:
             walk.run(min(given.stretch, given.steps - done))
         except Failure as broken:

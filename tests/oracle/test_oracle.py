@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from appliance.core import controller, deciding, guards, overrides, readings, rules, senses, weighing
+from appliance.core import controller, deciding, edge, guards, overrides, readings, rules, senses, weighing
 from appliance.core.arbitration import Authority, Proposal
 from appliance.core.clock import Instant
 from appliance.core.events import PersonSpoke, Tick
@@ -21,6 +21,12 @@ from tests.oracle.walk import Failure, Walk
 @pytest.mark.parametrize("seed", range(1000, 1008))
 def test_no_promise_is_broken_in_a_random_walk(seed: int) -> None:
     Walk(seed).run(2500)
+
+
+@pytest.mark.parametrize("seed", range(1000, 1006))
+def test_an_edge_that_lies_breaks_no_promise(seed: int) -> None:
+    walk = Walk(seed, lied_to=True)
+    walk.run(2500)
 
 
 @pytest.mark.parametrize(
@@ -57,12 +63,12 @@ AGES = {"pm2_5": 120 * oracle.SECOND, "co2": 120 * oracle.SECOND, "temperature":
 PLAN = Plan(size=4, modes=1, hold=600 * oracle.SECOND, max_age=AGES, rules=(DUSTY,))
 
 
-def found_out(plan: Plan, *promises: str) -> None:
+def found_out(plan: Plan, *promises: str, lied_to: bool = False) -> None:
     """Walk with several seeds until one of these promises is broken; some broken core breaks others before."""
     seen = set()
     for seed in range(60):
         try:
-            Walk(seed, plan).run(1500)
+            Walk(seed, plan, lied_to=lied_to).run(1500)
         except Failure as failure:
             seen.add(failure.promise)
             if failure.promise in promises:
@@ -198,6 +204,26 @@ def test_it_sees_a_model_that_speaks_as_a_rule(monkeypatch: pytest.MonkeyPatch) 
     said = PlannedRule("said", ("is", "presence", "nobody"), None, 0, 1, oracle.MODEL)
     plan = replaced(PLAN, rules=(DUSTY, said), learned=frozenset({"presence"}))
     found_out(plan, "authority")
+
+
+def test_it_sees_an_edge_that_speaks_as_a_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    proposal = rules.Rule.proposal
+
+    def loud(rule: rules.Rule, snapshot: Snapshot) -> Proposal:
+        said = proposal(rule, snapshot)
+        return replace(said, authority=Authority.RULE) if said.authority is Authority.EDGE else said
+
+    monkeypatch.setattr(rules.Rule, "proposal", loud)
+    said = PlannedRule("said", ("is", "presence", "nobody"), None, 0, 1, oracle.MODEL)
+    plan = replaced(PLAN, rules=(DUSTY, said), learned=frozenset({"presence"}))
+    found_out(plan, "authority", lied_to=True)
+
+
+def test_it_sees_an_edges_nonsense_that_is_taken_for_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge, "fits", lambda _, event: len(event.probabilities) == 2 and event.audit is None)
+    said = PlannedRule("said", ("is", "presence", "nobody"), None, 2, 3, oracle.MODEL)
+    plan = replaced(PLAN, rules=(DUSTY, said), learned=frozenset({"presence"}))
+    found_out(plan, "authority", lied_to=True)
 
 
 def test_it_sees_a_reading_that_should_not_be_believed(monkeypatch: pytest.MonkeyPatch) -> None:

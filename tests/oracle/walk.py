@@ -16,11 +16,13 @@ from appliance.core import guards
 from appliance.core.assembly import assemble
 from appliance.core.clock import Instant
 from appliance.core.controller import Controller
+from appliance.core.edge import BiggerModel
 from appliance.core.events import (
     AdviceAnswered,
     AlarmAcknowledged,
     AskState,
     AvailabilityChanged,
+    EdgeAnswered,
     Effect,
     Event,
     LinkChanged,
@@ -93,6 +95,47 @@ class Stub:
         return self.labels[top] if self.says[top] > self.threshold else None
 
 
+class Liar:
+    """An edge that answers what it likes, when it likes, asked or not: well-formed lies, and answers that are none.
+
+    Its dice are its own, so that a walk with it meets the same surprises as one without. `stands` is its last answer that is one.
+    """
+
+    model = BiggerModel(
+        "liar", 3, FeatureSpec((Feature("hour", "day_sin", "", 0),)), Trust(Stub.labels, Stub.threshold), (1e9,), better=True
+    )  # fmt: skip
+
+    def __init__(self, seed: int) -> None:
+        self.dice = random.Random(seed ^ 0xED6E)
+        self.stands: tuple[float, ...] = ()
+
+    @property
+    def word(self) -> str | None:
+        """What it is sure of, by its card."""
+        if not self.stands or max(self.stands) < Stub.threshold:
+            return None
+        return Stub.labels[self.stands.index(max(self.stands))]
+
+    def answer(self) -> EdgeAnswered:
+        """Return an answer, and let it stand where it is one."""
+        dice = self.dice
+        sure = dice.choice((0.0, 1.0, dice.random(), dice.random()))
+        good = EdgeAnswered("fan", "presence", "liar", 3, (0,), (sure, 1 - sure), cached=dice.random() < 0.3)
+        if dice.random() < 0.6:
+            self.stands = good.probabilities
+            return good
+        return msgspec.structs.replace(
+            good,
+            **dice.choice(
+                (
+                    {"edge": "another"}, {"version": 2}, {"bucket": ()}, {"bucket": (0, 0)}, {"probabilities": ()},
+                    {"probabilities": (float("nan"), 1.0)}, {"probabilities": (2.0, -1.0)}, {"probabilities": (1.0, 1.0)},
+                    {"probabilities": (float("inf"), 0.0)}, {"channel": "co2"}, {"audit": "no label"}, {"audit": "nobody"},
+                )
+            ),
+        )  # fmt: skip
+
+
 class Source:
     """What a sensor has said, as far as it decides what its next word is worth."""
 
@@ -139,8 +182,11 @@ class Source:
 class Walk:
     """One appliance's random life. `step` is one thing that happens."""
 
-    def __init__(self, seed: int, plan: Plan | None = None, *, oracle: type[Oracle] = Oracle) -> None:
+    def __init__(
+        self, seed: int, plan: Plan | None = None, *, oracle: type[Oracle] = Oracle, lied_to: bool = False
+    ) -> None:
         self.seed = seed
+        self.liar = Liar(seed) if lied_to else None
         self.dice = random.Random(seed)
         self.plan = random_plan(self.dice) if plan is None else plan
         self.names = names(self.plan)
@@ -156,7 +202,8 @@ class Walk:
             GUARDS,
             where="plan",
         )
-        self.home = Home([spec], {"stub": self.stub}, ZONE)
+        edges = {"stub": Liar.model} if lied_to else {}
+        self.home = Home([spec], {"stub": self.stub}, ZONE, edges=edges)
         self.oracle = oracle(self.plan)
         self.steps = 0
         self.boots = 1
@@ -202,6 +249,8 @@ class Walk:
                 self.pass_to(wake + self.dice.choice((0, 0, 1, 1_000_000, 80_000_000)))
                 self.handle(Tick())
         self.pass_to(after)
+        if self.liar is not None and self.liar.dice.random() < 0.2:
+            self.lied_to(self.liar)
         self.happens()
 
     def next_ns(self) -> int:
@@ -261,7 +310,18 @@ class Walk:
 
     def modelled(self) -> None:
         if self.plan.learned:
-            self.tell("said", "presence", self.stub.word)
+            self.tell("said", "presence", self.word)
+
+    @property
+    def word(self) -> str | None:
+        """What the learned channel says: the model's word where it is sure, else the edge's."""
+        return self.stub.word or (None if self.liar is None else self.liar.word)
+
+    def lied_to(self, liar: Liar) -> None:
+        """The edge answers something."""
+        event = liar.answer()
+        said = (("said", "presence", self.word),) if self.plan.learned else ()
+        self.handle(event, told=((*said, ("tick",)),))
 
     def cut(self, effects: list[Effect]) -> list[list[Effect]]:
         """Return the effects of each decision: each one ends with what is to be remembered of it."""
@@ -546,6 +606,8 @@ class Walk:
         else:
             state = unpack(senses, state)
         self.said.clear()
+        if self.liar is not None:
+            self.liar.stands = ()
         self.linked_ns = self.told_ns = None
         self.connected = False
         self.decided: str | None = None
