@@ -22,7 +22,7 @@ from appliance.adapters.edge.measuring import Exactly, asked_again, wrong_hits
 from appliance.adapters.edge.notices import Notices
 from appliance.adapters.edge.reaching import Reaching
 from appliance.adapters.edge.status import CacheStatus, EdgeStatus, TeacherStatus
-from appliance.adapters.edge.terms import EdgeSettings, Teacher, like
+from appliance.adapters.edge.terms import EdgeSettings, Teacher, finer
 from appliance.adapters.edge.waiting import Waiting
 from appliance.core.clock import Instant
 from appliance.core.events import AskEdge, EdgeAnswered
@@ -251,7 +251,7 @@ class Edge:
                 what = (
                     "is used no more"
                     if after.stopped
-                    else f"has buckets of 1/{2**after.scale} of their width now"
+                    else f"has buckets of 1/{2**after.scale} of their size now"
                 )
                 self._notices.say(
                     f"cache {name} {after.scale} {after.stopped}",
@@ -305,5 +305,5 @@ def _identity(teacher: Teacher) -> str:
 
 
 def _digest(teacher: Teacher, ask: AskEdge, scale: int) -> bytes:
-    bucket = ",".join(map(str, like(teacher, ask.row, ask.bucket, scale)))
+    bucket = ",".join(map(str, finer(teacher, ask.row, ask.bucket, scale)))
     return blake2b(f"{teacher.digest} {teacher.version} {scale} {bucket}".encode(), digest_size=16).digest()

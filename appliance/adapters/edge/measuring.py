@@ -14,7 +14,7 @@ from appliance.core.trust import interval
 LEVEL = 0.05
 """The probability, for each scale, that anything said of its rate of wrong hits is wrong, however often it is looked at."""
 FINEST = 3
-"""Buckets are halved so often, down to the steps of the card; then the cache stops."""
+"""Buckets are halved so often; then the cache stops."""
 EXACT = 10_000
 """Rows that are remembered for comparison, at most."""
 

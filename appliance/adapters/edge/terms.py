@@ -32,16 +32,11 @@ def own(address: str) -> bool:
     return any((mapped or ip) in network for network in OWN_NETWORKS)
 
 
-WIDEST = 8.0
-"""The cache's buckets are so many times as wide as the steps of the teacher's card, until they prove too wide. With the twelve features of `presence-teacher`,
-buckets of one step knew none of 12,639 hard cases of simulated homes, these 48 % of 9,444, of which 2.7 % were wrong (benchmarks/edge_cache)."""
-
-
 class Teacher(msgspec.Struct, frozen=True):
     """A bigger model that an edge may run, as its bundle says: what is asked, and how it proves to be that very model.
 
     `features` (F) and `labels` (L) count and order rows and probabilities; `golden_rows` (G, F) must give `golden_probabilities` (G, L).
-    `steps` (F,): by how much a feature may differ in a like case; none: like cases are those of the same bucket.
+    `steps` (F,): by how much a feature may differ in a like case; none: buckets can't be made finer.
     """
 
     name: str
@@ -134,10 +129,8 @@ def _literal(host: str) -> bool:
     return True
 
 
-def like(teacher: Teacher, row: Sequence[float], bucket: tuple[int, ...], scale: int) -> tuple[int, ...]:
-    """Return which cached cases `row` (F,) is like: the buckets of the cache are WIDEST / 2^scale steps wide; `bucket` where there are no steps."""
-    if not teacher.steps:
+def finer(teacher: Teacher, row: Sequence[float], bucket: tuple[int, ...], scale: int) -> tuple[int, ...]:
+    """Return the bucket of `row` where each is 2^scale times as fine; at scale 0 that is `bucket`."""
+    if not scale:
         return bucket
-    return tuple(
-        round(value / (step * WIDEST) * 2**scale) for value, step in zip(row, teacher.steps, strict=True)
-    )
+    return tuple(round(value / step * 2**scale) for value, step in zip(row, teacher.steps, strict=True))

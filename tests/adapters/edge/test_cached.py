@@ -23,7 +23,7 @@ async def test_a_like_case_is_answered_without_a_network_also_after_a_restart(tm
         home.offer(1.1, 0.9, 1.0)
         await until(lambda: len(home.answers) == 1)
         answer = home.answers[0]
-        assert (answer.cached, answer.bucket) == (True, (18, 14, 16))
+        assert (answer.cached, answer.bucket) == (True, (2, 2, 2))
         assert right(answer, 1.0, 1.0, 1.0), "that of the case that was asked"
         home.offer(3.0, 1.0, 1.0)
         await until(lambda: home.status.gone + home.status.disbelieved == 1)
@@ -94,7 +94,7 @@ async def test_too_many_wrong_hits_make_buckets_finer_and_in_the_end_stop_the_ca
             await ask_like_cases(home, draw)
         await until(lambda: home.status.answered >= answered + 5)
         assert home.status.cache.hits == hits, "it goes on without"
-    assert "1/8 of their width" in caplog.text
+    assert "1/8 of their size" in caplog.text
     assert "is used no more" in caplog.text
     async with at_home(settings(free_port(), **given), tmp_path / "c") as home:
         await until(lambda: home.status.teachers[0].wrong_hits.stopped)

@@ -26,7 +26,7 @@ async def test_a_case_is_answered_over_one_kept_connection(tmp_path: Path) -> No
             await until(lambda number=number: len(home.answers) == number + 1)  # type: ignore[misc]
         assert all(right(answer, number / 10, 0.5, 1.0) for number, answer in enumerate(home.answers))
         assert home.answers[3] == EdgeAnswered(
-            "fan", "presence", TEACHER.name, 3, (5, 8, 16), home.answers[3].probabilities
+            "fan", "presence", TEACHER.name, 3, (1, 1, 2), home.answers[3].probabilities
         )
         assert server.connections == 1
         status = home.status
