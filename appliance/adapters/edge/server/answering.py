@@ -50,7 +50,9 @@ class Site:
         self.stopping = False
         self._shelf = shelf
         self._token = None if token is None else token.encode()
-        self._repository = Repository(shelf, self._bug, changes=repository_without_token or token is not None)
+        self._repository = Repository(
+            shelf, self._bug, self._forget, changes=repository_without_token or token is not None
+        )
         self._cache = Answers(limits.cache_entries, limits.cache_bytes)
         self._threads = ThreadPoolExecutor(limits.threads, "edge-model")
         self._bugs = 0
@@ -208,6 +210,14 @@ class Site:
             ("appliance_edge_cache_misses_total", "counter", "Answers not in the cache.", self._cache.misses),
             ("appliance_edge_bugs_total", "counter", "Requests that failed by a fault of ours.", self._bugs),
         ]
+
+    def _forget(self) -> None:
+        """Let go of models that are served no more, once those are answered who asked before."""
+        self._batchers = {
+            key: batcher
+            for key, batcher in self._batchers.items()
+            if self._shelf.find(*key) is batcher.served
+        }
 
     def _bug(self, exchange: Exchange) -> None:
         self._bugs += 1

@@ -100,7 +100,9 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Let answers under way still go out to who will send no more."""
-        if not self._waiting or self._deaf:
+        transport = self._transport
+        # A TLS connection has no half that stays open.
+        if not self._waiting or self._deaf or transport is None or transport.get_extra_info("sslcontext"):
             return False
         self._waiting[-1].keep = False
         self._deaf = 1

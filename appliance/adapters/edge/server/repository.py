@@ -33,10 +33,13 @@ class _Load(msgspec.Struct):
 
 
 class Repository:
-    """The shelf, as it is seen and changed from outside; changed only where `changes`. `bug` answers what failed by a fault of ours."""
+    """The shelf, as it is seen and changed from outside; changed only where `changes`. `bug` answers what failed by a fault of ours;
+    `changed` hears when other models are served."""
 
-    def __init__(self, shelf: Shelf, bug: Callable[[Exchange], None], *, changes: bool) -> None:
-        self._shelf, self._bug, self._changes = shelf, bug, changes
+    def __init__(
+        self, shelf: Shelf, bug: Callable[[Exchange], None], changed: Callable[[], None], *, changes: bool
+    ) -> None:
+        self._shelf, self._bug, self._changed, self._changes = shelf, bug, changed, changes
         self._disk = ThreadPoolExecutor(1, "edge-shelf")
         self._waiting = 0
 
@@ -68,14 +71,16 @@ class Repository:
         if action == b"load":
             if any(key == "config" or key.startswith("file:") for key in parameters):
                 raise WireError(400, "a model comes from the shelf only, as it lies there")
-            self._ask(
-                exchange, lambda: self._shelf.load(name), lambda _: tell(exchange, {}, methods=("POST",))
-            )
+            self._ask(exchange, lambda: self._shelf.load(name), lambda _: self._done(exchange))
         elif self._shelf.unload(name):
             logger.info("%s is served no more", name)
-            tell(exchange, {}, methods=("POST",))
+            self._done(exchange)
         else:
             raise WireError(404, f"no model {name[:100]!r} is served here")
+
+    def _done(self, exchange: Exchange) -> None:
+        self._changed()
+        tell(exchange, {}, methods=("POST",))
 
     def _ask(self, exchange: Exchange, question: Callable[[], T], answer: Callable[[T], None]) -> None:
         """Let the thread for the disk run `question`, then `answer` with what it returned."""

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -59,6 +60,35 @@ async def infer(
     return decode_response(
         said.body, said.headers, id="q", model=model, version="", rows=len(rows), labels=labels
     )
+
+
+async def bend(port: int, times: int) -> None:
+    """Send requests in which some bytes are others, missing or new; none of the answers may be a 500."""
+    chance = random.Random(7)
+    row = np.zeros((1, 8), np.float32)
+    seeds = [request("GET", "/v2")]
+    seeds += [
+        request("POST", "/v2/models/presence/infer", *encode_request(row, id="q", binary=binary))
+        for binary in (False, True)
+    ]
+    for _ in range(times):
+        sent = bytearray(chance.choice(seeds))
+        for _ in range(chance.randint(1, 8)):
+            at = chance.randrange(len(sent))
+            match chance.randrange(3):
+                case 0:
+                    sent[at] = chance.randrange(256)
+                case 1:
+                    del sent[at : at + chance.randint(1, 20)]
+                case _:
+                    sent[at:at] = chance.randbytes(chance.randint(1, 20))
+            sent = sent or bytearray(b"x")
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+        writer.write_eof()
+        told = await asyncio.wait_for(reader.read(), 10)
+        assert b" 500 " not in told.partition(b"\r\n")[0], bytes(sent)
+        writer.close()
 
 
 @contextlib.asynccontextmanager

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from appliance.adapters.edge.server import parsing
 from appliance.adapters.edge.server.limits import Limits
 from appliance.adapters.edge.wire import encode_request
 from appliance.bundle import TEACHER_OPERATORS, load_bundle
@@ -17,20 +16,6 @@ from tests.adapters.edge.server.client import ask, infer, read, request, served
 MODELS = Path(__file__).parents[4] / "models"
 PRESENCE = load_bundle(MODELS / "presence")
 TEACHER = load_bundle(MODELS / "presence-teacher", allowed=TEACHER_OPERATORS)
-
-
-@pytest.fixture(
-    autouse=True,
-    params=[
-        "h11",
-        pytest.param(
-            "httptools", marks=pytest.mark.skipif(parsing.httptools is None, reason="httptools: pip install appliance[edge]")
-        ),
-    ],
-)  # fmt: skip
-def parser(request, monkeypatch) -> None:
-    if request.param == "h11":
-        monkeypatch.setattr(parsing, "httptools", None)
 
 
 async def metric(port: int, name: str) -> float:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from appliance.adapters.edge.wire import encode_request
-from tests.adapters.edge.server.client import ask, infer, read, request
+from tests.adapters.edge.server.client import ask, bend, infer, read, request
 
 ROOT = Path(__file__).parents[4]
 COMMAND = [sys.executable, "-m", "appliance", "edge", "serve"]
@@ -66,6 +66,30 @@ async def test_with_a_token_file_of_its_own_it_serves_and_says_what_it_serves(sh
         process.send_signal(signal.SIGINT)
         assert await asyncio.wait_for(process.wait(), 20) == 0
         assert b"serving presence-teacher" in await process.stderr.read()
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+
+async def test_as_it_is_started_noise_and_those_who_leave_harm_nobody(shelf) -> None:
+    # Here it runs on uvloop, where that is installed; the other tests have it on asyncio's own loop.
+    process, port = await started("--models", str(shelf), "--port", "0", "--max-body-kb", "16")
+    try:
+        await bend(port, 150)
+        big = request("POST", "/v2/models/presence/infer", b"x" * 60_000, length=10_000_000)
+        for sent in (big, b"GET /" + b"a" * 100_000, big[:40]):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(sent)
+            if sent is not big[:40]:
+                writer.write_eof()
+            await writer.drain()
+            writer.transport.abort()
+            del reader
+        await infer(port, "presence", np.zeros((1, 8)))
+        assert b"appliance_edge_bugs_total 0\n" in (await ask(port, "GET", "/metrics")).body
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 20) == 0
+        assert b"Traceback" not in await process.stderr.read()
     finally:
         if process.returncode is None:
             process.kill()
