@@ -26,6 +26,7 @@ TITLES = {
     "extra_trees": "extremely randomised trees",
     "boosting": "boosted trees of scikit-learn",
     "lightgbm": "boosted trees of LightGBM",
+    "torch_mlp": "net of three hidden layers, fitted by PyTorch",
 }
 
 

@@ -241,4 +241,5 @@ _KINDS: dict[str, Callable[[Graph, Any, float], _Made]] = {
     "extra_trees": _forest,
     "boosting": _boosting,
     "lightgbm": _lightgbm,
+    "torch_mlp": _net,
 }

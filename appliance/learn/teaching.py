@@ -1,6 +1,6 @@
 """Owns teachers: models as large as need be, which no device runs. Each gives probabilities for rows of features.
 
-Never in here: choosing one. Where LightGBM is not installed, scikit-learn's boosting takes its place.
+Never in here: choosing one. Where LightGBM is not installed, scikit-learn's boosting takes its place; PyTorch is loaded by a recipe that names it.
 """
 
 import importlib.util
@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from appliance.errors import LearnError
+from appliance.learn.torch_net import TorchNet, needs_torch
 
 MAX_ROWS = 25_000
 """Of a lesson; more are thinned out by chance. Rows a minute apart say little that their neighbours don't."""
@@ -64,6 +65,10 @@ def _mlp(seed: int) -> Any:
     )
 
 
+def _torch_mlp(seed: int) -> Any:
+    return make_pipeline(StandardScaler(), TorchNet(seed))
+
+
 TEACHERS: dict[str, Callable[[int], Any]] = {
     "linear": _linear,
     "mlp": _mlp,
@@ -71,13 +76,22 @@ TEACHERS: dict[str, Callable[[int], Any]] = {
     "extra_trees": _extra_trees,
     "boosting": _boosting,
     "lightgbm": _lightgbm,
+    "torch_mlp": _torch_mlp,
 }
 """Every teacher by its name."""
-WEIGHTED = frozenset({"linear", "forest", "extra_trees", "boosting", "lightgbm"})
+WEIGHTED = {
+    "linear": "logisticregression__sample_weight",
+    "forest": "sample_weight",
+    "extra_trees": "sample_weight",
+    "boosting": "sample_weight",
+    "lightgbm": "sample_weight",
+    "torch_mlp": "torchnet__sample_weight",
+}
+"""Teachers that can be told what each row weighs, and how that argument is called; the others are fitted on rows drawn by weight."""
 
 
 class Taught:
-    """A fitted teacher: the `model` of scikit-learn or LightGBM, and how many `labels` it should know."""
+    """A fitted teacher: the `model` of scikit-learn, LightGBM or PyTorch, and how many `labels` it should know."""
 
     def __init__(self, kind: str, model: Any, labels: int) -> None:
         self.kind = kind
@@ -105,10 +119,12 @@ class Taught:
 
 
 def available(kinds: tuple[str, ...]) -> list[str]:
-    """Return those of `kinds` that can be fitted here. Raises LearnError where one is unknown."""
+    """Return those of `kinds` that can be fitted here. Raises LearnError where one is unknown, or needs what is not installed and has no stand-in."""
     for kind in kinds:
         if kind not in TEACHERS:
             raise LearnError(f"there is no teacher {kind!r}", hint=f"the teachers are {', '.join(TEACHERS)}")
+    if "torch_mlp" in kinds:
+        needs_torch()
     there = importlib.util.find_spec("lightgbm") is not None
     # The same kind of model, slower.
     return list(dict.fromkeys("boosting" if kind == "lightgbm" and not there else kind for kind in kinds))
@@ -133,8 +149,7 @@ def teach(
         # A net stops after its rounds on purpose: that is its regularisation.
         warnings.simplefilter("ignore")
         if kind in WEIGHTED:
-            name = "logisticregression__sample_weight" if kind == "linear" else "sample_weight"
-            model.fit(rows, labels, **{name: even})
+            model.fit(rows, labels, **{WEIGHTED[kind]: even})
         else:
             picked = rng.choice(len(rows), len(rows), p=weights / weights.sum())
             model.fit(rows[picked], labels[picked])

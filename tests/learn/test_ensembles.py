@@ -1,5 +1,7 @@
 """Every kind of teacher: its ONNX says what was fitted, also for features that lie on a limit, in the operators of teachers."""
 
+import importlib.util
+
 import numpy as np
 import onnxruntime as ort
 import pytest
@@ -13,6 +15,13 @@ from appliance.learn.teaching import TEACHERS, Taught, teach
 
 FEATURES = 6
 ASKED = 12_000
+KINDS = [
+    pytest.param(kind, marks=pytest.mark.skipif(
+        kind == "torch_mlp" and importlib.util.find_spec("torch") is None,
+        reason="PyTorch is not installed: pip install 'appliance[torch]'",
+    ))
+    for kind in sorted(TEACHERS)
+]  # fmt: skip
 
 
 def taught(kind: str, labels: int) -> Taught:
@@ -57,7 +66,7 @@ def limits_of(one: Taught) -> list[float]:
 
 
 @pytest.mark.parametrize("labels", [2, 3])
-@pytest.mark.parametrize("kind", sorted(TEACHERS))
+@pytest.mark.parametrize("kind", KINDS)
 def test_its_onnx_says_what_was_fitted(kind, labels, record_property) -> None:
     one = taught(kind, labels)
     made = written(one, 1.3, FEATURES)
