@@ -127,6 +127,7 @@ def main() -> None:
     given = parser.parse_args()
     pairs = {name: bundles(name) for name in NAMES}
     models = bigger(SETTINGS, NAMES)
+    digests = {one.card.name: one.digest for pair in pairs.values() for one in pair}
     with running(given.edge) as (url, pid):
         spent = {name: costs.measured(*pair, url, given.token, pid) for name, pair in pairs.items()}
     scenes: list[tuple[str, Scene, str]] = []
@@ -166,13 +167,13 @@ def main() -> None:
             models[name].better,
             (right[0], right[1]),
         )
-    print(telling.page(found, spent, None, DEFAULT_SHARE))
+    print(telling.page(found, spent, digests, None, DEFAULT_SHARE))
     if given.page is not None:
         picture = given.page.with_suffix(".svg")
         picture.write_text(
             drawing.offloading(telling.panels(found, spent), telling.title(found, DEFAULT_SHARE)), "utf-8"
         )
-        given.page.write_text(telling.page(found, spent, picture.name, DEFAULT_SHARE), "utf-8")
+        given.page.write_text(telling.page(found, spent, digests, picture.name, DEFAULT_SHARE), "utf-8")
     if given.out is not None:
         given.out.write_text(json.dumps(telling.figures(found, spent), indent=2) + "\n", "utf-8")
 

@@ -253,11 +253,18 @@ def markdown(table: Table) -> str:
     )
 
 
-def page(found: dict[str, Told], spent: dict[str, Costs], picture: str | None, share: float) -> str:
+def page(
+    found: dict[str, Told],
+    spent: dict[str, Costs],
+    digests: dict[str, str],
+    picture: str | None,
+    share: float,
+) -> str:
     """The whole page, or without a picture what is printed."""
     parts = [
         "# What asking an edge server gains, and what it costs",
         INTRODUCTION,
+        f"The models: {', '.join(f'{name} `{digest[:12]}`' for name, digest in digests.items())}.",
         *verdict_list(found, share),
     ]
     if picture:

@@ -1,6 +1,7 @@
 """What is shipped was made by its recipe, judged on the very files, and says how often those were opened."""
 
 import hashlib
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -93,3 +94,14 @@ def test_the_teacher_of_presence_is_better_on_held_out_rows_and_that_of_air_even
         print(f"{name}: the teacher's mean held-out accuracy less the student's: {gain:+.4f}")
         better[name] = bool(gain > 0)
     assert better == {"presence": True, "air-event": False}
+
+
+def test_the_page_on_asking_the_edge_is_of_the_shipped_models() -> None:
+    """Figures of other models would tell an owner of a budget what it gave once."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "edge-tradeoff.md").read_text("utf-8")
+    for name in recipes():
+        for one in (name, f"{name}{TEACHER}"):
+            bundle = load_bundle(shipped(one), allowed=TEACHER_OPERATORS)
+            assert f"{one} `{bundle.digest[:12]}`" in page, one
+    opened = msgspec.json.decode((shipped("presence") / "report.json").read_bytes(), type=Report).openings
+    assert any("benchmarks/cascade" in opening.by for opening in opened)
