@@ -17,6 +17,7 @@ from appliance.adapters.edge.terms import EdgeSettings
 from appliance.errors import ConfigError
 
 MOST_HEADERS = 8 << 10
+"""Bytes of the answer's head, and what the read that goes beyond it brings: 4 KiB at most."""
 MOST_BODY = 64 << 10
 MOST_CHUNKS = 256
 """Pieces of one body: more are an attempt to keep us busy."""
@@ -126,8 +127,9 @@ class Exchange:
             httpcore.ProtocolError,
             httpcore.TimeoutException,
         ) as broken:
-            again = not self.meter.full
-            raise Unanswered("broken", f"the edge {self._where}: {str(broken)[:200]}", again=again) from None
+            full = self.meter.full
+            reason = "too_large" if full else "broken"
+            raise Unanswered(reason, f"the edge {self._where}: {str(broken)[:200]}", again=not full) from None
         except TimeoutError:
             raise Unanswered("late", f"the edge {self._where} does not answer in time") from None
         except ConnectionRefusedError:
@@ -138,10 +140,7 @@ class Exchange:
         return body, dict(answer.headers.items())
 
     def _look_at(self, answer: httpx.Response) -> None:
-        size = sum(len(name) + len(value) + 4 for name, value in answer.headers.raw)
         status = answer.status_code
-        if size > MOST_HEADERS:
-            raise Unanswered("too_large", f"the edge {self._where} answers with headers of {size} bytes")
         encoding = answer.headers.get("content-encoding", "identity")
         if encoding.strip().lower() != "identity":
             raise Unanswered("encoded", f"the edge {self._where} compresses, which was not asked for")

@@ -304,6 +304,15 @@ class HugeHeaders(Good):
         return True
 
 
+class LargeHeaders(Good):
+    """Just beyond what is allowed, and all of it in one piece."""
+
+    async def infer(self, request: Request, writer: asyncio.StreamWriter) -> bool:
+        body = self.encoded(self.answer(request))
+        writer.write(http(body, headers="".join(f"X-{number}: {'y' * 80}\r\n" for number in range(96))))
+        return True
+
+
 class Bomb(Good):
     """64 MiB in 64 KiB."""
 

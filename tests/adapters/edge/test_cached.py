@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from appliance.adapters.edge.entries import Tally
+from appliance.adapters.edge.entries import Entries, Tally
 from appliance.adapters.edge.measuring import FINEST, asked_again, wrong_hits
 from tests.adapters.conftest import free_port, until
 from tests.adapters.edge.conftest import Home, at_home, right, settings
@@ -101,6 +101,21 @@ async def test_too_many_wrong_hits_make_buckets_finer_and_in_the_end_stop_the_ca
         home.offer(1.0, 1.0, 1.0)
         await until(lambda: home.status.gone + home.status.disbelieved == 1)
         assert not home.answers
+
+
+async def test_a_cache_that_was_narrowed_tells_cases_apart_that_were_one_before(tmp_path: Path) -> None:
+    entries = Entries(tmp_path / "c", 100, 10**18, 10**18)
+    entries.keep(f"{TEACHER.name} {TEACHER.version}", Tally(scale=1))
+    entries.close()
+    async with serving() as server, at_home(settings(server.port), tmp_path / "c") as home:
+        await home.proved()
+        await home.answered(1.0, 1.0, 1.0)
+        assert home.offer(1.2, 1.0, 1.0) == home.offer(1.0, 1.0, 1.0, channel="other"), (
+            "one bucket for the core"
+        )
+        await until(lambda: len(home.answers) == 3)
+        assert sorted(answer.cached for answer in home.answers) == [False, False, True]
+        assert len(server.cases) == 2
 
 
 async def test_right_hits_narrow_nothing_and_are_counted_with_an_interval(tmp_path: Path) -> None:

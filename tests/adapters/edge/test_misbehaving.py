@@ -22,7 +22,7 @@ LONGEST_GAP_S = 0.5
 LINK = [
     (servers.Hangs, "late"), (servers.Drips, "late"), (servers.DripsFast, "late"), (servers.Fails, "status"),
     (servers.Busy, "busy"), (servers.NoHttp, "late"), (servers.Huge, "too_large"),
-    (servers.HugeHeaders, "broken"), (servers.Bomb, "encoded"), (servers.Chunks, "too_large"), (servers.Storm, "broken"),
+    (servers.HugeHeaders, "too_large"), (servers.LargeHeaders, "too_large"), (servers.Bomb, "encoded"), (servers.Chunks, "too_large"), (servers.Storm, "too_large"),
     (servers.ClosesAtOnce, "broken"), (servers.HalfAHeader, "broken"), (servers.HalfABody, "broken"),
     (servers.Forbids, "forbidden"),
 ]  # fmt: skip
