@@ -121,7 +121,9 @@ def main() -> None:
     parser.add_argument("--homes", type=int, default=3, help="so many simulated homes to be moved to")
     parser.add_argument("--draws", type=int, default=100, help="so many draws of audits a home")
     parser.add_argument("--days", type=int, nargs=3, default=(30, 30, 60))
-    parser.add_argument("--out", type=Path, help="write the picture of the first draw there, as SVG")
+    parser.add_argument(
+        "--out", type=Path, help="write a picture there, as SVG: of the draw that rose when half had"
+    )
     given = parser.parse_args()
     local = load_bundle(shipped("presence"))
     teacher = load_bundle(shipped("presence-teacher"), allowed=TEACHER_OPERATORS)
@@ -141,24 +143,24 @@ def main() -> None:
             (first, first + second, away),
             (first + second, first + second + third, here),
         ]
-        falls, rises, wrong = [], [], 0
+        falls, wrong = [], 0
+        rose: list[tuple[float, int]] = []
         for draw in range(given.draws):
-            watch = [] if seed == draw == 0 and given.out else None
-            _, changes = live(phases, labels, budget, given.a_day, draw, watch)
+            _, changes = live(phases, labels, budget, given.a_day, draw)
             wrong += any(fell and day < first for day, fell in changes)
             falls += [day - first for day, fell in changes if fell and first <= day < first + second][:1]
-            rises += [day - first - second for day, fell in changes if not fell and day >= first + second][:1]
-            if watch is not None:
-                given.out.write_text(
-                    picture(
-                        watch,
-                        [(a, b, room.name, room is away) for a, b, room in phases],
-                        budget,
-                        RISE * budget,
-                        "A model in a room that it does not know: disagreement with its teacher, by audits",
-                    ),
-                    "utf-8",
-                )
+            rose += [
+                (day - first - second, draw) for day, fell in changes if not fell and day >= first + second
+            ][:1]
+        rises = [days for days, _ in rose]
+        if given.out and not seed:
+            watch: list = []
+            middle = sorted(rose)[len(rose) // 2][1] if rose else 0
+            live(phases, labels, budget, given.a_day, middle, watch)
+            shown = [(0, first, "the office", False), (first, first + second, "another room", True)]
+            shown += [(first + second, first + second + third, "the office again", False)]
+            title = "A model in a room that it does not know: disagreement with its teacher, by audits"
+            given.out.write_text(picture(watch, shown, budget, RISE * budget, title), "utf-8")
         print(f"  fell before the move: {wrong} of {given.draws} (at most {LEVEL / 2:.1%} are promised)")
         print(f"  fell after it: {spread(falls, given.draws)}")
         print(f"  rose after coming back: {spread(rises, given.draws)}")
