@@ -5,6 +5,7 @@ Never in here: what a voice wants (rules, guards, models, people say that), or w
 
 from collections.abc import Iterable
 from enum import IntEnum
+from operator import attrgetter
 
 import msgspec
 
@@ -26,6 +27,7 @@ class Authority(IntEnum):
 
 NARROWING = frozenset({Authority.MINIMUM_OFF, Authority.MINIMUM_ON, Authority.DWELL})
 """These only narrow: where no other voice acts, nothing is decided."""
+_STRONGEST_FIRST = attrgetter("authority", "source", "at_least", "at_most", "because")
 
 
 class Ladder(msgspec.Struct, frozen=True):
@@ -90,7 +92,7 @@ def arbitrate(ladder: Ladder, proposals: Iterable[Proposal]) -> Verdict:
     contradict, the point between them nearest to `safe`; then the interval left is drawn in to these bounds, a bound
     that lies outside moving to the nearest action left. Of what is left at the end the action nearest to `rest` is decided.
     """
-    heard = sorted(proposals, key=_strongest_first)
+    heard = sorted(proposals, key=_STRONGEST_FIRST)
     if len(heard) == 1 and heard[0].authority not in NARROWING:
         return _alone(ladder, heard[0])
     low, high = 0, ladder.top
@@ -100,21 +102,21 @@ def arbitrate(ladder: Ladder, proposals: Iterable[Proposal]) -> Verdict:
     pinned_by: Proposal | None = None
     limiter: Proposal | None = None
     acts = False
-    position = 0
-    while position < len(heard):
-        authority = heard[position].authority
-        peers = [heard[position]]
+    position, count, actions = 0, len(heard), ladder.actions
+    while position < count:
+        floor = ceiling = heard[position]
+        authority = floor.authority
+        begin = position
         position += 1
-        while position < len(heard) and heard[position].authority == authority:
-            peers.append(heard[position])
+        while position < count and heard[position].authority == authority:
+            peer = heard[position]
             position += 1
-        acts = acts or authority not in NARROWING
-        floor = ceiling = peers[0]
-        for peer in peers[1:]:
             if peer.at_least > floor.at_least:
                 floor = peer
             if peer.at_most < ceiling.at_most:
                 ceiling = peer
+        acts = acts or authority not in NARROWING
+        peers = heard[begin:position]
         wanted_low, wanted_high = floor.at_least, ceiling.at_most
         contradiction = wanted_low > wanted_high
         low_side, high_side = floor, ceiling
@@ -122,41 +124,38 @@ def arbitrate(ladder: Ladder, proposals: Iterable[Proposal]) -> Verdict:
             wanted_low = wanted_high = min(max(ladder.safe, wanted_high), wanted_low)
             # The reason is that of the side on which the point lies.
             low_side = high_side = ceiling if wanted_high == ceiling.at_most else floor
-        new_low = min(max(wanted_low, low), high)
-        new_high = min(max(wanted_high, low), high)
         for peer in peers:
             # Who stood in its way: a stronger bound outside of which it reached, or its own peer.
-            by = None
-            if peer.at_least > high:
-                by = high_by
-            elif peer.at_most < low:
-                by = low_by
+            at_least, at_most = peer.at_least, peer.at_most
+            by = high_by if at_least > high else low_by if at_most < low else None
             against = None
             if contradiction:
-                if peer.at_least == floor.at_least and peer is not ceiling:
+                if at_least == floor.at_least and peer is not ceiling:
                     against = ceiling.source
-                elif peer.at_most == ceiling.at_most and peer is not floor:
+                elif at_most == ceiling.at_most and peer is not floor:
                     against = floor.source
             if by is not None and limiter is None:
                 limiter = by
             voices.append(
                 Voice(
                     peer.source,
-                    peer.authority,
-                    ladder.actions[peer.at_least],
-                    ladder.actions[peer.at_most],
+                    authority,
+                    actions[at_least],
+                    actions[at_most],
                     peer.because,
                     None if by is None else by.source,
                     against,
                 )
             )
-        if new_low > low:
-            low, low_by = new_low, low_side
-        if new_high < high:
-            high, high_by = new_high, high_side
+        # Drawn in by what they want; beyond what stronger ones left, they get the end that is nearest.
+        before_low, before_high = low, high
+        if wanted_low > before_low and before_high > before_low:
+            low, low_by = min(wanted_low, before_high), low_side
+        if wanted_high < before_high and before_low < before_high:
+            high, high_by = max(wanted_high, before_low), high_side
         if pinned_by is None and low == high:
-            exact = [peer for peer in peers if peer.at_least == peer.at_most == low]
-            pinned_by = next(iter(exact), low_side if contradiction and wanted_low == low else None)
+            exact = (peer for peer in peers if peer.at_least == peer.at_most == low)
+            pinned_by = next(exact, low_side if contradiction and wanted_low == low else None)
     if not acts:
         return Verdict(None, None, tuple(voices))
     action = min(max(ladder.rest, low), high)
@@ -180,7 +179,3 @@ def _alone(ladder: Ladder, wish: Proposal) -> Verdict:
     low, high = ladder.actions[wish.at_least], ladder.actions[wish.at_most]
     voice = Voice(wish.source, wish.authority, low, high, wish.because)
     return Verdict(min(max(ladder.rest, wish.at_least), wish.at_most), wish, (voice,))
-
-
-def _strongest_first(proposal: Proposal) -> tuple[int, str, int, int, str]:
-    return (proposal.authority, proposal.source, proposal.at_least, proposal.at_most, proposal.because)

@@ -122,19 +122,19 @@ def row(windows: Mapping[str, Window], spec: FeatureSpec, now: Instant, zone: tz
                 if value is not None:
                     values[place] = value
             continue
-        above = window.open_mean(RECENT_NS) - plan.around
+        mean, least, greatest = window.opened()
+        above = mean - plan.around
         for place, at_zero, rise in plan.lines:
             values[place] = at_zero + rise * above
         for place, at_zero, rise, edge in plan.lows:
-            values[place] = at_zero + rise * above - window.extreme(edge, least=True)
+            values[place] = at_zero + rise * above - min(least, edge)
         for place, at_zero, rise, edge in plan.highs:
-            values[place] = window.extreme(edge, least=False) - at_zero - rise * above
+            values[place] = max(greatest, edge) - at_zero - rise * above
         for place, at_zero, rise, low, high in plan.betweens:
-            least, greatest = window.extreme(low, least=True), window.extreme(high, least=False)
-            values[place] = _between(at_zero + rise * above, least, greatest, window.resolution)
+            low, high = min(least, low), max(greatest, high)  # noqa: PLW2901  the open bin counts too
+            values[place] = _between(at_zero + rise * above, low, high, window.resolution)
         for place, at_zero, rise, ahead in plan.means:
-            mean = ahead.mean(window.exact(FINE_NS + 1))
-            values[place] = at_zero + rise * above - mean
+            values[place] = at_zero + rise * above - ahead.mean(window.exact(FINE_NS + 1))
         for place, a, b, c in plan.variances:
             values[place] = sqrt(max(a + above * (b + c * above), 0.0))
         if plan.coarse:
@@ -166,11 +166,11 @@ class _Plan(msgspec.Struct, frozen=True):
 
     around: float
     lines: tuple[tuple[int, float, float], ...]
-    lows: tuple[tuple[int, float, float, float | None], ...]
-    highs: tuple[tuple[int, float, float, float | None], ...]
+    lows: tuple[tuple[int, float, float, float], ...]
+    highs: tuple[tuple[int, float, float, float], ...]
     variances: tuple[tuple[int, float, float, float], ...]
     coarse: tuple[tuple[int, Kind, Ahead], ...]
-    betweens: tuple[tuple[int, float, float, float | None, float | None], ...]
+    betweens: tuple[tuple[int, float, float, float, float], ...]
     means: tuple[tuple[int, float, float, Ahead], ...]
 
 
@@ -187,11 +187,11 @@ def _plan(window: Window, look: Look, now_ns: int) -> _Plan:
     around = 0.0 if before is None else before
     exact = int(around * EXACT)
     lines: list[tuple[int, float, float]] = []
-    lows: list[tuple[int, float, float, float | None]] = []
-    highs: list[tuple[int, float, float, float | None]] = []
+    lows: list[tuple[int, float, float, float]] = []
+    highs: list[tuple[int, float, float, float]] = []
     variances: list[tuple[int, float, float, float]] = []
     coarse: list[tuple[int, Kind, Ahead]] = []
-    betweens: list[tuple[int, float, float, float | None, float | None]] = []
+    betweens: list[tuple[int, float, float, float, float]] = []
     means: list[tuple[int, float, float, Ahead]] = []
     for place, kind, span_ns in look.asks:
         if kind in ("above_mean", "within", "change"):

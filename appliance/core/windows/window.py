@@ -4,6 +4,7 @@ Never in here: units, or trust.
 """
 
 from collections.abc import Callable, Hashable
+from math import inf
 from typing import Self, TypeVar
 
 import msgspec
@@ -159,15 +160,16 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
                 kept[ask] = found
         return found
 
-    def edge(self, now_ns: int, span_ns: int, *, least: bool) -> float | None:
-        """Return the least (or greatest) value in the span but for the open fine bin, which must be the newest; None where that
-        is all of it. It stays what it is while that bin is open.
+    def edge(self, now_ns: int, span_ns: int, *, least: bool) -> float:
+        """Return the least (or greatest) value in the span but for the open fine bin, which must be the newest; infinite (or minus
+        infinite) where that is all of it. It stays what it is while that bin is open.
         """
+        nothing = inf if least else -inf
         closed, open_bin, first, _, _ = self._within(now_ns, span_ns)
         if open_bin is None or first > open_bin.index:
-            return None
+            return nothing
         pick = min if least else max
-        values = []
+        values = [nothing]
         if span_ns > FINE_NS and self.before is not None:
             values.append((self.before.least if least else self.before.greatest) * self.resolution)
         if closed.means and first < open_bin.index:
@@ -175,13 +177,13 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
             held = closed.held(first)
             if held is not None:
                 values.append(held)
-        return pick(values) if values else None
+        return pick(values)
 
-    def extreme(self, edge: float | None, *, least: bool) -> float:
-        """Return the least (or greatest) of the open bin and `edge`. Something must have been heard."""
-        open_fine = self._open(BIN_NS)
-        value = (open_fine.least if least else open_fine.greatest) * self.resolution
-        return value if edge is None else min(value, edge) if least else max(value, edge)
+    def opened(self) -> tuple[float, float, float]:
+        """Return the mean, the least and the greatest value of the open fine bin, in the channel's unit. Something must have been heard."""
+        open_bin, resolution = self._open(BIN_NS), self.resolution
+        mean = open_bin.total / open_bin.count * resolution
+        return mean, open_bin.least * resolution, open_bin.greatest * resolution
 
     def _open(self, span_ns: int) -> Bin:
         if self.open_fine is None:
@@ -239,7 +241,9 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
             return None
         if first > open_bin.index:
             return open_bin.last * self.resolution
-        return self.extreme(self.edge(now_ns, span_ns, least=least), least=least)
+        edge = self.edge(now_ns, span_ns, least=least)
+        _, low, high = self.opened()
+        return min(low, edge) if least else max(high, edge)
 
     def _within(self, now_ns: int, span_ns: int) -> tuple[Closed, Bin | None, int, int, int]:
         """Return the closed bins and the open one, the span's first bin and its newest, and the bins' width. A moment before
