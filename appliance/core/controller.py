@@ -85,7 +85,7 @@ def unsettled(home: Home, state: State, event: Event, now: Instant) -> State:
 
     `decide` goes on from here, so it is what a decision rests on. Alters none of its arguments.
     """
-    work = sensing.Fold(home.routes, home.word_routes, state, now)
+    work = sensing.Fold(home.feeds, home.word_routes, state, now)
     rows: dict[str, list[list[float]]] = {}
     steps: list[_Step] = []
     _fold(home, work, event, steps, rows, now, None)
@@ -116,7 +116,7 @@ def decide(
     Two passes, so that a wake-up with many readings runs each model once: fold the events, keeping each reading's
     feature row; ask the models about all rows; then decide in order. No feature reads a decision, so this is the same.
     """
-    work = sensing.Fold(home.routes, home.word_routes, state, now)
+    work = sensing.Fold(home.feeds, home.word_routes, state, now)
     rows: dict[str, list[list[float]]] = {}
     steps: list[_Step] = []
     for event in events:

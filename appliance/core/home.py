@@ -16,6 +16,7 @@ from appliance.core.features import FeatureSpec
 from appliance.core.profile import LEARNED_MAX_AGE_NS, Appliance
 from appliance.core.readings import Quality
 from appliance.core.senses import Learned, Sense
+from appliance.core.sensing import Feed
 from appliance.core.state import ApplianceState, State
 from appliance.core.trust import Trust
 from appliance.core.windows import Window
@@ -68,12 +69,16 @@ class Home:
         self.observe = observe
         self.routes: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
         self.word_routes: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
+        self.feeds: dict[str, dict[str, Feed]] = {}
         self.reporters: dict[str, tuple[str, ...]] = {}
         self.watchers: dict[str, tuple[str, ...]] = {}
         for appliance in self.appliances.values():
             for device, metric, channel in appliance.sources:
                 routes = self.word_routes if channel in appliance.worded else self.routes
                 routes[device, metric] = (*routes.get((device, metric), ()), (appliance.id, channel))
+        for (device, metric), fed in self.routes.items():
+            self.feeds.setdefault(device, {})[metric] = f"{device}:{metric}", fed
+        for appliance in self.appliances.values():
             device = appliance.actuator.device
             self.reporters[device] = (*self.reporters.get(device, ()), appliance.id)
             for watched in sorted(appliance.watches):

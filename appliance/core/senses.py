@@ -44,9 +44,10 @@ class Sense(msgspec.Struct, frozen=True):
     def hear(self, source: str, reading: Reading, now: Instant, *, retained: bool, resent: bool) -> "Sense":
         """Return this sense after `source` said `reading`; a good value goes into the bins as the median of the sources."""
         channel, before = self.channel, self.sources
-        heard = hear(reading, channel, before.get(source), now, retained=retained, resent=resent)
+        previous = before.get(source)
+        heard = hear(reading, channel, previous, now, retained=retained, resent=resent)
         # One sensor a channel is the ordinary case.
-        alone = not before or (len(before) == 1 and source in before)
+        alone = not before or (previous is not None and len(before) == 1)
         sources = {source: heard} if alone else {**before, source: heard}
         window = self.window
         if not resent and heard.quality is GOOD:

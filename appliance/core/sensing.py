@@ -20,6 +20,10 @@ from appliance.core.words import Told
 
 Routes = Mapping[tuple[str, str], tuple[tuple[str, str], ...]]
 """(device, metric) -> the (appliance, channel) that it feeds."""
+Feed = tuple[str, tuple[tuple[str, str], ...]]
+"""A metric of a device, as a source's name, and the (appliance, channel) that it feeds."""
+Feeds = Mapping[str, Mapping[str, Feed]]
+"""device -> metric -> what it feeds: the routes, as they are asked for at each reading."""
 OLDER = "an older message"
 LATEST_S = 60.0
 """A message that was overtaken by more than this was not late: it is said once more, or its sender's clock was set back (assumed)."""
@@ -35,8 +39,8 @@ MAX_DEVICES = 1024
 class Fold:
     """The senses of a home while one wake-up's events are folded in. Reads the state, never alters it."""
 
-    def __init__(self, routes: Routes, word_routes: Routes, state: State, now: Instant) -> None:
-        self._routes = routes
+    def __init__(self, feeds: Feeds, word_routes: Routes, state: State, now: Instant) -> None:
+        self._feeds = feeds
         self._word_routes = word_routes
         self._state = state
         self._now = now
@@ -66,16 +70,17 @@ class Fold:
         worth: list[tuple[Reading, Quality, str | None]] = []
         resent: bool | None = None
         device, retained, now = event.device, event.retained, self._now
+        feeds = self._feeds.get(device, {})
         for reading in event.readings:
-            routes = self._routes.get((device, reading.metric))
-            if routes is None:
+            feed = feeds.get(reading.metric)
+            if feed is None:
                 continue
             if resent is None:
                 if self._older(event):
                     return self._dropped(event)
                 resent = self._resent(event)
             # One device may feed a channel with several sensors: each is a source of its own.
-            source = f"{device}:{reading.metric}"
+            source, routes = feed
             for appliance, channel in routes:
                 senses = after.get(appliance)
                 if senses is None:
@@ -138,11 +143,8 @@ class Fold:
         return True
 
     def _dropped(self, event: ReadingArrived) -> dict[str, set[str]]:
-        worth = [
-            (reading, Quality.BAD, OLDER)
-            for reading in event.readings
-            if (event.device, reading.metric) in self._routes
-        ]
+        feeds = self._feeds[event.device]
+        worth = [(reading, Quality.BAD, OLDER) for reading in event.readings if reading.metric in feeds]
         self.kept.append(Keep(event, tuple(worth), older=True))
         return {}
 
