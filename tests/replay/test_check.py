@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from appliance.cli import cli
 from appliance.core.events import AdviceAnswered, AlarmAcknowledged
+from tests.adapters.store.conftest import as_rows
 from tests.replay.conftest import Lived, quick
 
 
@@ -111,6 +112,7 @@ def test_a_reading_that_is_lost_is_a_divergence_and_no_silent_pass(tmp_path) -> 
     lived.start()
     lived.live(4 * 3600)
     lived.stop()
+    as_rows(lived.folder)
     assert altered(
         lived,
         "DELETE FROM readings WHERE value > 15 AND stream IN (SELECT id FROM streams WHERE metric = 'pm2_5')",

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from appliance.adapters.store.backup import backup
-from appliance.adapters.store.history import Point, Stored
+from appliance.adapters.store.bins import Point
+from appliance.adapters.store.history import Stored
 from appliance.adapters.store.journal import Kind
 from appliance.adapters.store.ledger import Restored
 from appliance.adapters.store.locking import holder, lock

@@ -1,16 +1,19 @@
 """Owns what can be asked of the readings. Never in here: writing, what waits to be written, or the decisions."""
 
 import sqlite3
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
+import numpy as np
 
-from appliance.adapters.store import schema
+from appliance.adapters.store import schema, spans
+from appliance.adapters.store.bins import Bins, Point
 from appliance.adapters.store.highwater import Head
 from appliance.adapters.store.journal import FLAG, RETAINED, Kind
-from appliance.adapters.store.readonly import read_only, within
+from appliance.adapters.store.packs import Numbered
+from appliance.adapters.store.readonly import INTEGERS, read_only, within
 from appliance.core.clock import Instant
 
 MAX_POINTS = 5000
@@ -18,19 +21,6 @@ MAX_SCAN = 3_000_000
 PAGE = 10_000
 NEAR = 500_000
 """So far back a stream's latest reading is looked for: hours of a busy home, weeks of an ordinary one."""
-
-
-class Point(msgspec.Struct, frozen=True, gc=False):
-    """One bin of a stream's history from `wall_ns` on: the mean, least and greatest GOOD number, or the last word.
-
-    `quality` is the best in the bin.
-    """
-
-    wall_ns: int
-    value: float | str | None
-    low: float | None
-    high: float | None
-    quality: int
 
 
 class Stored(msgspec.Struct, frozen=True, gc=False):
@@ -51,22 +41,9 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
     reason: str | None
 
 
-_ROW = (
-    "SELECT seq, device, metric, unit, boot_id, boottime, wall, value, flags, kind, quality, reason FROM readings"
-    " JOIN streams ON streams.id = stream JOIN boots ON boots.id = readings.boot"
-)
-_BINS = (
-    "WITH bins AS (SELECT (wall - ?) / ? AS bin, AVG(good) AS mean, MIN(good) AS low, MAX(good) AS high,"
-    " MIN(quality) AS best, MAX(seq) AS newest FROM (SELECT seq, wall, quality,"
-    " CASE WHEN quality = 0 AND typeof(value) <> 'text' THEN value END AS good FROM readings"
-    " WHERE seq >= ? AND seq < ? AND stream IN (SELECT id FROM streams WHERE device = ? AND metric = ? AND kind IN (0, 1))"
-    " AND wall >= ? AND wall < ?) GROUP BY bin)"
-    " SELECT bin, mean, low, high, best, value FROM bins JOIN readings ON seq = newest ORDER BY bin"
-)
-_LATEST = (
-    f"{_ROW} WHERE seq > (SELECT MAX(seq) FROM readings) - ? AND device = ? AND metric = ? AND kind IN (0, 1)"  # noqa: S608  fixed
-    " ORDER BY seq DESC LIMIT 1"
-)
+_STREAMS = "SELECT id FROM streams WHERE device = ? AND metric = ? AND kind IN (0, 1)"
+_OLD = f"SELECT seq, wall, quality, value FROM readings WHERE seq >= ? AND seq < ? AND wall >= ? AND wall < ? AND stream IN ({_STREAMS})"  # noqa: S608  fixed
+_OLD_LATEST = f"{spans.OLD} WHERE seq > ? AND stream IN ({_STREAMS}) ORDER BY seq DESC LIMIT 1"
 
 
 class History:
@@ -95,29 +72,29 @@ class History:
                 0
             ]
             end = min(first + MAX_SCAN, 1 << 62 if after is None else after)
-            found = connection.execute(
-                _BINS,
-                (since_ns, width, first, end, device, metric, since_ns, until_ns),
-            ).fetchall()
-        return [
-            Point(
-                since_ns + index * width,
-                last_value if isinstance(last_value, str) else mean,
-                None if isinstance(last_value, str) else low,
-                None if isinstance(last_value, str) else high,
-                best,
-            )
-            for index, mean, low, high, best, last_value in found
-        ]
+            bins = Bins(since_ns, width, until_ns)
+            old = connection.execute(_OLD, (first, end, since_ns, until_ns, device, metric)).fetchall()
+            if old:
+                bins.add_rows(old)
+            streams = _streams(connection, device, metric)
+            for pack in spans.packs(connection, first, end):
+                bins.add(pack, np.flatnonzero(np.isin(pack.stream, streams)))
+            return bins.points()
 
     def latest(self, device: str, metric: str) -> Stored | None:
         """Return the newest row of a stream, if it is among the newest half a million of all. Raises StoreError."""
         with read_only(self._readings) as connection:
-            row = connection.execute(
-                _LATEST,
-                (NEAR, device, metric),
-            ).fetchone()
-            return None if row is None else _stored(row)
+            least = spans.newest(connection) - NEAR
+            streams = _streams(connection, device, metric)
+            row = None
+            for pack in spans.packs_back(connection, least):
+                among = np.flatnonzero(np.isin(pack.stream, streams))
+                if len(among):
+                    row = pack.numbered()[among[-1]]
+                    break
+            if row is None:
+                row = connection.execute(_OLD_LATEST, (least, device, metric)).fetchone()
+            return None if row is None else Names(connection).stored(row)
 
     def raw(self, after_seq: int = 0, limit: int = PAGE) -> list[Stored]:
         """Return at most `limit` rows of the raw history after `after_seq`, in order. Raises StoreError.
@@ -125,10 +102,10 @@ class History:
         The next page comes after the last row's `seq`: numbers need not follow each other.
         """
         with read_only(self._readings) as connection:
-            found = connection.execute(
-                f"{_ROW} WHERE seq > ? ORDER BY seq LIMIT ?", (within(after_seq), max(0, min(limit, PAGE)))
-            )
-            return [_stored(row) for row in found]
+            first = min(within(after_seq), INTEGERS - 2) + 1
+            found = spans.rows(connection, first, max(0, min(limit, PAGE)))
+            names = Names(connection)
+            return [names.stored(row) for row in found]
 
     def events(self, after_seq: int = 0) -> Iterator[Stored]:
         """Yield the whole raw history after `after_seq`, in order: readings, states, availability and marks. Raises StoreError."""
@@ -144,8 +121,8 @@ class History:
                 " JOIN boots ON boots.id = batches.boot WHERE boot_id = ?",
                 (within(at.boottime_ns), at.boot_id),
             ).fetchone()[0]
-            newest = connection.execute("SELECT MAX(seq) FROM readings").fetchone()[0]
-        if first is None or newest is None:
+            newest = spans.newest(connection)
+        if first is None:
             return
         for row in self.events(max(first - 1, newest - longest)):
             if row.at.boot_id == at.boot_id and row.at.boottime_ns >= at.boottime_ns:
@@ -177,12 +154,31 @@ class History:
             return None if row is None else Head(*row)
 
 
-def _stored(row: tuple[Any, ...]) -> Stored:
-    seq, device, metric, unit, boot_id, boottime, wall, value, flags, kind, quality, reason = row
-    try:
-        return Stored(
-            seq, device, metric, unit, Instant(boot_id, boottime, wall), bool(value) if flags & FLAG else value,
-            bool(flags & RETAINED), Kind(kind), quality, reason,
-        )  # fmt: skip
-    except (TypeError, ValueError) as broken:
-        raise sqlite3.DatabaseError(f"row {seq} can't be read: {broken}") from None
+class Names:
+    """What the numbers of streams and boots stand for, as of one moment."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        # One text for each: comparing instants compares their boots.
+        self.boots: dict[int, str] = {
+            number: sys.intern(boot) for number, boot in connection.execute("SELECT id, boot_id FROM boots")
+        }
+        self.streams: dict[int, tuple[int, str, str, str | None]] = {
+            row[0]: row[1:]
+            for row in connection.execute("SELECT id, kind, device, metric, unit FROM streams")
+        }
+
+    def stored(self, row: Numbered) -> Stored:
+        """Return what a row tells. Raises sqlite3.DatabaseError where it can't be read."""
+        seq, stream, boot, boottime, wall, value, quality, reason, flags = row
+        try:
+            kind, device, metric, unit = self.streams[stream]
+            return Stored(
+                seq, device, metric, unit, Instant(self.boots[boot], boottime, wall),
+                bool(value) if flags & FLAG else value, bool(flags & RETAINED), Kind(kind), quality, reason,
+            )  # fmt: skip
+        except (KeyError, TypeError, ValueError) as broken:
+            raise sqlite3.DatabaseError(f"row {seq} can't be read: {broken}") from None
+
+
+def _streams(connection: sqlite3.Connection, device: str, metric: str) -> list[int]:
+    return [number for (number,) in connection.execute(_STREAMS, (device, metric))]

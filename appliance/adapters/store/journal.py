@@ -3,20 +3,24 @@
 Never in here: when something is written, or reading for others.
 """
 
+import logging
 import math
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
+from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from appliance.adapters.store import schema
+from appliance.adapters.store import schema, spans
 from appliance.adapters.store.file import File
 from appliance.adapters.store.highwater import Head
-from appliance.core.clock import Instant
+from appliance.adapters.store.packs import ROWS, Pack, Row, pack
+from appliance.core.clock import SECOND, Instant
+
+log = logging.getLogger(__name__)
 
 RESERVE_BYTES = 8 << 20
 """Readings leave so much of the disk free: a full one takes no decision any more, and not even a deletion."""
@@ -33,6 +37,12 @@ MAX_SPOKEN = 1024
 LOST = "what was heard before is lost"
 """The word of a mark where the oldest of what waited had to make room."""
 
+CONTINUED = 3000
+"""Bytes: a pack that is shorter is continued by the next batch. Half of a page and more, so that few packs lie in many pages, and never
+more than its page is written again."""
+CONTINUED_NS = 3600 * SECOND
+"""No pack reaches over more than this by being continued: what is forgotten, or looked for, is whole packs."""
+
 RETAINED = 1
 FLAG = 2
 RESENT = 4
@@ -41,7 +51,7 @@ FOLLOWS = 8
 its cache; it is of the same message as the row before."""
 
 
-Pack = Callable[[], bytes]
+Packed = Callable[[], bytes]
 """Returns a blob, the same one whenever it is called; called in the writer's thread, so that nobody else waits for the packing."""
 
 
@@ -77,7 +87,7 @@ class Senses(msgspec.Struct, frozen=True):
     One that `stays` is a checkpoint, from which a replay can begin; any other takes the place of the one before.
     """
 
-    pack: Pack
+    pack: Packed
     at: Instant
     stays: bool = False
 
@@ -120,18 +130,13 @@ class Journal(File):
     def _append(
         self, connection: sqlite3.Connection, entries: Sequence[Entry | Senses], head: Head | None
     ) -> None:
-        first = connection.execute("SELECT COALESCE(MAX(seq), 0) + 1 FROM readings").fetchone()[0]
+        first = spans.newest(connection) + 1
         heard = [entry for entry in entries if isinstance(entry, Entry)]
-        if heard:
-            # Of rows without an index of their own: where a stretch of time lies, whatever the wall clock did meanwhile.
-            walls = [entry.at.wall_ns for entry in heard]
-            at = heard[0].at
-            connection.execute(
-                "INSERT INTO batches VALUES (?,?,?,?,?)",
-                (first, self.boot(connection, at.boot_id), at.boottime_ns, min(walls), max(walls)),
-            )
-            connection.executemany(
-                "INSERT INTO readings VALUES (?,?,?,?,?,?,?,?,?)", self._rows(connection, heard, first)
+        until = first
+        # A boot has its own packs: its boot times have nothing to do with another's.
+        for boot_id, same in groupby(heard, key=lambda entry: entry.at.boot_id):
+            until = self._pack(
+                connection, self.boot(connection, boot_id), self._rows(connection, same), until
             )
         before = 0
         for entry in entries:
@@ -158,15 +163,47 @@ class Journal(File):
         if head is not None and head.id and head != self._known:
             connection.execute("INSERT OR REPLACE INTO heads VALUES (1,?,?)", (head.id, head.digest))
 
-    def _rows(
-        self, connection: sqlite3.Connection, heard: Sequence[Entry], first: int
-    ) -> Iterator[tuple[Any, ...]]:
-        for number, (kind, device, metric, unit, at, value, quality, reason, flags) in enumerate(
-            map(msgspec.structs.astuple, heard), first
-        ):
-            stream = self._stream(connection, (kind, device, metric, unit))
-            boot = self.boot(connection, at.boot_id)
-            yield number, stream, boot, at.boottime_ns, at.wall_ns, value, quality, reason, flags
+    def _pack(self, connection: sqlite3.Connection, boot: int, rows: list[Row], first: int) -> int:
+        """Write `rows` of one boot, the first of which has the number `first`; return the first number after them.
+
+        The last pack is continued while it is short: it fills its page of the file first, as rows of a table would.
+        """
+        last = connection.execute(
+            "SELECT packs.first, rows, blob, batches.boot, low, high FROM packs JOIN batches USING (first)"
+            " ORDER BY packs.first DESC LIMIT 1"
+        ).fetchone()
+        done = first
+        if last is not None:
+            begun, count, blob, its_boot, low, high = last
+            walls = [wall for _, _, wall, *_ in rows]
+            near = max(high, *walls) - min(low, *walls) <= CONTINUED_NS
+            if len(blob) < CONTINUED and begun + count == first and its_boot == boot and near:
+                try:
+                    rows = [*Pack(begun, blob).rows(), *rows]
+                    done = begun
+                except sqlite3.DatabaseError as broken:
+                    log.error("%s", broken)  # noqa: TRY400  no trace: the words say it
+        for start in range(0, len(rows), ROWS):
+            part = rows[start : start + ROWS]
+            walls = [wall for _, _, wall, *_ in part]
+            connection.execute(
+                "INSERT OR REPLACE INTO packs VALUES (?,?,?)", (done + start, len(part), pack(boot, part))
+            )
+            # Where a stretch of time lies, whatever the wall clock did meanwhile.
+            connection.execute(
+                "INSERT OR REPLACE INTO batches VALUES (?,?,?,?,?)",
+                (done + start, boot, part[0][1], min(walls), max(walls)),
+            )
+        return done + len(rows)
+
+    def _rows(self, connection: sqlite3.Connection, heard: Iterable[Entry]) -> list[Row]:
+        return [
+            (
+                self._stream(connection, (kind, device, metric, unit)),
+                at.boottime_ns, at.wall_ns, value, int(quality), reason, flags,
+            )
+            for kind, device, metric, unit, at, value, quality, reason, flags in map(msgspec.structs.astuple, heard)
+        ]  # fmt: skip
 
     def _stream(self, connection: sqlite3.Connection, key: tuple[int, str, str, str | None]) -> int:
         """Return the number of a stream. A unit declared later makes another one: the old rows stay without."""
@@ -201,7 +238,7 @@ def storable(value: float | str) -> tuple[float | str | None, int]:
     if isinstance(value, str):
         return value[:MAX_TEXT].encode("utf-8", "replace").decode(), 0
     if isinstance(value, int) and -(1 << 63) <= value < 1 << 63:
-        return value, 0
+        return int(value), 0
     try:
         number = float(value)
     except OverflowError:

@@ -18,7 +18,7 @@ from appliance.adapters.store.journal import (
     RETAINED,
     Entry,
     Kind,
-    Pack,
+    Packed,
     Senses,
     storable,
 )
@@ -192,7 +192,7 @@ class Queue:
         with self.lock:
             self._append(Entry(Kind.TICK, "", "tick", None, at, 1, 0, None, 0))
 
-    def snapshot(self, pack: Pack, at: Instant) -> None:
+    def snapshot(self, pack: Packed, at: Instant) -> None:
         """Keep what `pack` returns, from which windows are rebuilt after a restart, in place of the one before.
 
         It must hold what everything handed in before this call led to, and nothing that is handed in later.
@@ -200,7 +200,7 @@ class Queue:
         with self.lock:
             self._append(Senses(pack, at))
 
-    def checkpoint(self, pack: Pack, at: Instant) -> None:
+    def checkpoint(self, pack: Packed, at: Instant) -> None:
         """Keep what `pack` returns, the whole state as of everything handed in before this call, for a replay to begin from."""
         with self.lock:
             self._append(Senses(pack, at, stays=True))

@@ -3,6 +3,7 @@
 Never in here: what is asked.
 """
 
+import math
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -17,16 +18,36 @@ STEPS = 5000
 INTEGERS = 1 << 63
 
 
+class Late(sqlite3.Error):
+    """The question takes too long."""
+
+
+class Reader(sqlite3.Connection):
+    """A connection that knows until when, in time.monotonic() seconds, it may be read."""
+
+    deadline = math.inf
+
+    def late(self) -> bool:
+        """Return whether it was read for long enough."""
+        return time.monotonic() > self.deadline
+
+    def check(self) -> None:
+        """Raise `Late` where it was read for long enough: for whoever works at what SQLite gave, which SQLite can't interrupt."""
+        if self.late():
+            raise Late
+
+
 @contextmanager
-def read_only(path: Path, longest_s: float = LONGEST_S) -> Iterator[sqlite3.Connection]:
+def read_only(path: Path, longest_s: float = LONGEST_S) -> Iterator[Reader]:
     """Give a connection that can't write and is interrupted after `longest_s`. Raises StoreError, also for what the body does."""
     try:
         with closing(_connect(path)) as connection:
-            deadline = time.monotonic() + longest_s
-            connection.set_progress_handler(lambda: time.monotonic() > deadline, STEPS)
+            connection.deadline = time.monotonic() + longest_s
+            connection.set_progress_handler(connection.late, STEPS)
             yield connection
     except sqlite3.Error as broken:
-        if getattr(broken, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+        code = getattr(broken, "sqlite_errorcode", None)
+        if isinstance(broken, Late) or code == sqlite3.SQLITE_INTERRUPT:
             raise StoreError(
                 f"{path.name}: the question takes longer than {longest_s:g} s",
                 hint="ask for a shorter time or fewer points",
@@ -39,7 +60,7 @@ def within(number: int) -> int:
     return max(-INTEGERS, min(number, INTEGERS - 1))
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path) -> Reader:
     uri = f"{path.resolve().as_uri()}?mode=ro"
     try:
         return _checked(uri)
@@ -53,8 +74,8 @@ def _connect(path: Path) -> sqlite3.Connection:
         return _checked(f"{uri}&immutable=1")
 
 
-def _checked(uri: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(uri, uri=True, timeout=0.5, isolation_level=None)
+def _checked(uri: str) -> Reader:
+    connection = sqlite3.connect(uri, uri=True, timeout=0.5, isolation_level=None, factory=Reader)
     try:
         connection.execute("PRAGMA query_only = 1")
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()

@@ -3,17 +3,16 @@
 Never in here: writing, or what follows from the events.
 """
 
-import sqlite3
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from appliance.adapters.store import rows, schema
-from appliance.adapters.store.history import PAGE
+from appliance.adapters.store import rows, schema, spans
+from appliance.adapters.store.history import PAGE, Names
 from appliance.adapters.store.journal import FLAG, FOLLOWS, LOST, RESENT, RETAINED, Kind
+from appliance.adapters.store.packs import Numbered
 from appliance.adapters.store.readonly import read_only, within
 from appliance.core.clock import Instant
 from appliance.core.events import (
@@ -35,7 +34,6 @@ DECISIONS_PAGE = 500
 
 _SPOKEN = msgspec.json.Decoder(Event)
 _TICK = Tick()
-_ROWS = "SELECT seq, stream, boot, boottime, wall, value, flags, reason FROM readings WHERE seq >= ? ORDER BY seq LIMIT ?"
 _DECIDED = f"SELECT {rows.COLUMNS} FROM {rows.FROM} WHERE decisions.id > ? ORDER BY decisions.id LIMIT ?"  # noqa: S608  fixed
 
 
@@ -52,8 +50,7 @@ class Recall:
         self._since_ns = within(since_ns)
         self._until_ns = within(until_ns)
         self._as_it_was = as_it_was
-        self._streams: dict[int, tuple[int, str, str, str | None]] = {}
-        self._boots: dict[int, str] = {}
+        self._names: Names
         self._checkpoints: list[tuple[int, int]] = []
         self.readings = 0
         """How many readings were read so far."""
@@ -71,8 +68,8 @@ class Recall:
         checkpoints = iter(self._checkpoints)
         upcoming = next(checkpoints, None)
         while page := self._page(after):
-            for seq, stream, boot, boottime, wall, value, flags, reason in page:
-                kind, device, metric, unit = self._streams[stream]
+            for seq, stream, boot, boottime, wall, value, _, reason, flags in page:
+                kind, device, metric, unit = self._names.streams[stream]
                 if wall >= self._until_ns:
                     ended = True
                     break
@@ -119,7 +116,7 @@ class Recall:
         if first is None:
             return 0
         with read_only(self._readings) as connection:
-            return int(connection.execute("SELECT MAX(seq) FROM readings").fetchone()[0]) - first + 1
+            return spans.newest(connection) - first + 1
 
     def decided(self, since_ns: int) -> Iterator[Decision]:
         """Yield the decisions from wall time `since_ns` on, in order. Raises StoreError."""
@@ -144,10 +141,10 @@ class Recall:
     def _look(self) -> int | None:
         """Return the number of the row to begin with, or None where there is none."""
         with read_only(self._readings) as connection:
-            self._names(connection)
+            self._names = Names(connection)
             found = connection.execute("SELECT id, seq, wall FROM snapshots WHERE id > 1 ORDER BY seq")
             marks = [(seq, number, wall) for number, seq, wall in found]
-            oldest = connection.execute("SELECT MIN(seq) FROM readings").fetchone()[0]
+            oldest = spans.oldest(connection)
             first = connection.execute(
                 "SELECT MIN(first) FROM batches WHERE high >= ?", (self._since_ns,)
             ).fetchone()[0]
@@ -158,21 +155,11 @@ class Recall:
         self._checkpoints = [(seq, number) for seq, number, _ in marks if seq >= begin]
         return int(begin)
 
-    def _names(self, connection: sqlite3.Connection) -> None:
-        # One text for each: comparing instants compares their boots.
-        self._boots = {
-            number: sys.intern(boot) for number, boot in connection.execute("SELECT id, boot_id FROM boots")
-        }
-        self._streams = {
-            row[0]: row[1:]
-            for row in connection.execute("SELECT id, kind, device, metric, unit FROM streams")
-        }
-
-    def _page(self, first: int) -> list[Any]:
+    def _page(self, first: int) -> list[Numbered]:
         with read_only(self._readings) as connection:
-            page = connection.execute(_ROWS, (first, PAGE)).fetchall()
-            if any(row[1] not in self._streams or row[2] not in self._boots for row in page):
-                self._names(connection)
+            page = spans.rows(connection, first, PAGE)
+            if any(row[1] not in self._names.streams or row[2] not in self._names.boots for row in page):
+                self._names = Names(connection)
             return page
 
     def _kept(self, number: int) -> tuple[checkpoint.Checkpoint, Instant] | None:
@@ -184,7 +171,7 @@ class Recall:
         return None if kept is None else (kept, self._instant(row[1:]))
 
     def _instant(self, at: tuple[int, int, int]) -> Instant:
-        return Instant(self._boots[at[0]], at[1], at[2])
+        return Instant(self._names.boots[at[0]], at[1], at[2])
 
     def _moment(self, at: tuple[int, int, int] | None, events: list[Event]) -> Moment:
         assert at is not None

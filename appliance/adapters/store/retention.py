@@ -7,6 +7,8 @@ import sqlite3
 
 import msgspec
 
+from appliance.adapters.store import spans
+
 DAY_NS = 86_400 * 1_000_000_000
 STEP_DECISIONS = 200
 STEP_READINGS = 4000
@@ -59,9 +61,7 @@ def forget_readings(connection: sqlite3.Connection, limits: Limits, now_wall_ns:
     What is too old goes a batch at a time, from the old end up to the first batch that is young enough. The newest batch
     always stays: numbers go on from it.
     """
-    low, newest = connection.execute(
-        "SELECT (SELECT MIN(seq) FROM readings), (SELECT MAX(first) FROM batches)"
-    ).fetchone()
+    low, newest = spans.oldest(connection), connection.execute("SELECT MAX(first) FROM batches").fetchone()[0]
     if low is None or newest is None:
         return False
     too_much = _bytes(connection) > limits.max_mb << 20
@@ -71,9 +71,14 @@ def forget_readings(connection: sqlite3.Connection, limits: Limits, now_wall_ns:
     until = min(low + STEP_READINGS, newest if too_much or young is None else min(young, newest))
     if until <= low:
         return False
+    # A pack is forgotten whole: it lies in its batch from end to end.
+    inside = connection.execute("SELECT MAX(first) FROM packs WHERE first < ?", (until,)).fetchone()[0]
+    if inside is not None:
+        until = connection.execute("SELECT MIN(first) FROM packs WHERE first > ?", (inside,)).fetchone()[0]
     connection.execute("BEGIN IMMEDIATE")
     try:
         connection.execute("DELETE FROM readings WHERE seq < ?", (until,))
+        connection.execute("DELETE FROM packs WHERE first < ?", (until,))
         # A batch of which some rows are left stays.
         connection.execute(
             "DELETE FROM batches WHERE first < (SELECT MAX(first) FROM batches WHERE first <= ?)", (until,)

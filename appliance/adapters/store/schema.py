@@ -28,6 +28,8 @@ OLDEST = 2
 """Shapes before this one were never released."""
 LABELLED = 4
 """The first shape with labels."""
+PACKED = 5
+"""The first shape with packs."""
 
 
 def open_for_writing(path: Path, synchronous: Literal["FULL", "NORMAL"]) -> sqlite3.Connection:
@@ -128,8 +130,8 @@ def _first(database: "Database", name: str) -> None:
         {"id": int, "kind": int, "device": str, "metric": str, "unit": str}, pk="id"
     )
     database.table("streams").create_index(["device", "metric"])
-    # Appended by number and indexed by batch alone: an index a row would triple what an SD card has to take. `value` has
-    # no type of its own, so that whole numbers, fractions and words come back as what they were.
+    # What was heard before there were packs, by number. `value` has no type of its own, so that whole numbers, fractions and
+    # words come back as what they were.
     database.execute(
         "CREATE TABLE readings (seq INTEGER PRIMARY KEY, stream INTEGER, boot INTEGER, boottime INTEGER,"
         " wall INTEGER, value, quality INTEGER, reason TEXT, flags INTEGER)"
@@ -170,5 +172,11 @@ def _labels(database: "Database", name: str) -> None:
         database.table("labels").create_index(["appliance", "channel", "until"])
 
 
-MIGRATIONS: tuple[Callable[["Database", str], None], ...] = (_unreleased, _first, _losses, _labels)
+def _packs(database: "Database", name: str) -> None:
+    """What is heard from here on lies in packs. Rows that are there stay what they are until they are forgotten."""
+    if name == READINGS:
+        database.table("packs").create({"first": int, "rows": int, "blob": bytes}, pk="first")
+
+
+MIGRATIONS: tuple[Callable[["Database", str], None], ...] = (_unreleased, _first, _losses, _labels, _packs)
 """What leads from each shape to the next; how many were run is kept in PRAGMA user_version. Append only."""

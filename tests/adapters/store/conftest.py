@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import os
 import shutil
+import sqlite3
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.adapters.store import Limits, Store
+from appliance.adapters.store import Limits, Store, schema
+from appliance.adapters.store.packs import Pack
 from appliance.core.arbitration import Authority, Voice
 from appliance.core.clock import SECOND, Instant
 from appliance.core.events import Decision, Input, Memory, Override
@@ -61,6 +63,18 @@ def memory(step: int = 0) -> Memory:
         holds=("dusty",),
         true_since={"dusty": at},
     )
+
+
+def as_rows(folder: Path) -> None:
+    """Let the readings in `folder`, which nobody has open, lie there as rows of a table, as versions before the packs left them."""
+    connection = sqlite3.connect(folder / schema.READINGS)
+    with connection:
+        for first, blob in connection.execute("SELECT first, blob FROM packs").fetchall():
+            connection.executemany(
+                "INSERT INTO readings VALUES (?,?,?,?,?,?,?,?,?)", Pack(first, blob).numbered()
+            )
+        connection.execute("DELETE FROM packs")
+    connection.close()
 
 
 class Keeper:

@@ -226,14 +226,13 @@ def test_senses_come_back_from_a_snapshot_and_the_rows_after_it(tmp_path: Path, 
 
 def test_a_question_that_takes_too_long_is_ended(tmp_path: Path, keeper: Keeper) -> None:
     store = keeper.open(tmp_path)
-    for number in range(3000):
-        hear(store, instant(number), number)
-    assert keeper.flush(store) is None
     with (
         pytest.raises(StoreError, match="longer than 1 s"),
         readonly.read_only(tmp_path / schema.READINGS) as connection,
     ):
-        connection.execute("SELECT COUNT(*) FROM readings a, readings b, readings c").fetchone()
+        connection.execute(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT MAX(i) FROM n"
+        ).fetchone()
     assert keeper.flush(store) is None
 
 

@@ -1,5 +1,6 @@
 """A18: ten times the history that may be kept. Promise: it shrinks to its limit while control, and whoever asks, hardly notice."""
 
+import random
 import time
 import urllib.request
 from pathlib import Path
@@ -58,10 +59,11 @@ def preload(state: Path, size: int) -> None:
     journal = Journal(state, lambda: clock)
     state.mkdir(mode=0o700, exist_ok=True)
     number = 0
+    chance = random.Random(18)  # what follows a pattern would take hardly any room
     while number == 0 or journal.path.stat().st_size < size:
         batch = [
             Entry(
-                Kind.READING, "zigbee2mqtt/air", "pm25", "\u00b5g/m\u00b3", clock.plus(one * SECOND // 10), 10.0 + one % 7,
+                Kind.READING, "zigbee2mqtt/air", "pm25", "\u00b5g/m\u00b3", clock.plus(one * SECOND // 40), 30 * chance.random(),
                 int(Quality.GOOD), None, 0,
             )
             for one in range(number, number + 20_000)

@@ -1,8 +1,8 @@
 """B27: the computer has no battery for its clock and begins in 1970. Promise: it works, and says that the times are not to be trusted."""
 
-import sqlite3
 import time
 
+from appliance.adapters.store import Queries
 from tests.faults.broken import Clocks
 from tests.faults.lab import Lab
 from tests.faults.row import Figure, Row, Size, at_least, exactly
@@ -28,13 +28,7 @@ def run(lab: Lab, size: Size) -> list[Figure]:
     moved = len(lab.heater.history) - heater
     newest = daemon.appliance("fan")["decision"]
     daemon.stop()
-    with sqlite3.connect(f"file:{daemon.state}/readings.sqlite3?mode=ro", uri=True) as history:
-        marks = [
-            value
-            for (value,) in history.execute(
-                "SELECT value FROM readings JOIN streams ON streams.id = readings.stream WHERE streams.metric = 'clock'"
-            )
-        ]
+    marks = [row.value for row in Queries(daemon.state).events() if row.metric == "clock"]
     daemon.start()
     return [
         exactly("health says so", told, "", "degraded"),

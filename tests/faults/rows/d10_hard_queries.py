@@ -55,7 +55,7 @@ def fill(state: Path, readings: int, decisions: int) -> None:
     many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
     with closing(sqlite3.connect(state / "readings.sqlite3")) as file, file:
         stream, wall = file.execute(
-            "SELECT stream, wall - ? FROM readings JOIN streams ON streams.id = stream WHERE metric = 'pm2_5'",
+            "SELECT streams.id, low - ? FROM streams, batches WHERE metric = 'pm2_5' ORDER BY first",
             (DAY_NS,),
         ).fetchone()
         file.execute("INSERT INTO boots VALUES (77, 'yesterday')")

@@ -1,0 +1,216 @@
+"""Owns how a stretch of what was heard becomes one blob and back: column by column, differences, compressed.
+
+Such a row takes a fifth of what it takes as a row of a table, and a thousand of them one call. Never in here: connections, or when
+something is written.
+"""
+
+import sqlite3
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+ROWS = 4096
+"""Rows of a pack, at most."""
+LEVEL = 6
+"""Of zlib: on a quarter of a megabyte of columns some milliseconds, during which other threads run."""
+FORMAT = 1
+"""The first byte of a blob."""
+DECIMALS = 5
+"""Fractions of up to so many places, less one, become whole numbers: most of what sensors say."""
+EXACT = float(1 << 53)
+"""Below it each whole number is a float."""
+
+Row = tuple[int, int, int, float | str, int, str | None, int]
+"""stream, boot time and wall time in ns, value, quality, reason, flags."""
+Numbered = tuple[int, int, int, int, int, float | str, int, str | None, int]
+"""seq, stream, boot, boot time and wall time in ns, value, quality, reason, flags."""
+
+_DECIMAL, _INTEGER, _WORD, _FLOAT = range(4)
+_TAGS = {float: _FLOAT, int: _INTEGER, str: _WORD}
+_LENGTH = struct.Struct("<I")
+_Integers = NDArray[np.int64]
+_Floats = NDArray[np.float64]
+
+
+class _Head(msgspec.Struct, frozen=True, array_like=True):
+    """What a pack has once. `reasons` and `words` are numbered from 1 and 0 on; `places`: of the decimals."""
+
+    rows: int
+    boot: int
+    boottime: int
+    ahead: int
+    places: int
+    reasons: tuple[str, ...]
+    words: tuple[str, ...]
+
+
+_HEAD = msgspec.msgpack.Decoder(_Head)
+
+
+def pack(boot: int, rows: Sequence[Row]) -> bytes:
+    """Return the blob of `rows`, one at least, all of the boot with this number. Values are as `journal.storable` returns them."""
+    streams, boottimes, walls, values, qualities, reasons, flags = zip(*rows, strict=True)
+    stream, boottime = _integers(streams), _integers(boottimes)
+    ahead = _integers(walls) - boottime
+    tags = np.frombuffer(bytes(map(_TAGS.__getitem__, map(type, values))), np.uint8).astype(np.int64)
+    floats = np.array([value for value in values if type(value) is float], np.float64)
+    whole, exact, places = _whole(floats)
+    tags[np.flatnonzero(tags == _FLOAT)[exact]] = _DECIMAL
+    numbered = {reason: number for number, reason in enumerate({*reasons} - {None}, 1)}
+    words = {word: number for number, word in enumerate({value for value in values if type(value) is str})}
+    head = _Head(
+        len(rows), boot, boottimes[0], int(ahead[0]), places, tuple(map(str, numbered)), tuple(words)
+    )
+    integers = _integers([value for value in values if type(value) is int])
+    said = msgspec.msgpack.encode(head)
+    columns = (
+        _column(_differences(boottime - boottime[0])),
+        _column(_differences(ahead - ahead[0])),
+        _column(stream),
+        _column(_integers(qualities)),
+        _column(_integers(flags)),
+        _column(_integers([0 if reason is None else numbered[reason] for reason in reasons])),
+        _column(tags),
+        # Of one stream after the other: what follows each other is alike.
+        _column(_differences(whole[exact][_by_stream(stream[tags == _DECIMAL])])),
+        _column(_differences(integers[_by_stream(stream[tags == _INTEGER])])),
+        _column(_integers([words[value] for value in values if type(value) is str])),
+        _column(floats[~exact].view(np.int64)),
+    )
+    return bytes([FORMAT]) + zlib.compress(b"".join((_LENGTH.pack(len(said)), said, *columns)), LEVEL)
+
+
+class Pack:
+    """A stretch of what was heard in one boot; row `i` has the number `first + i`. Arrays have one element a row, times are in ns."""
+
+    def __init__(self, first: int, blob: bytes) -> None:
+        """Read a blob. Raises sqlite3.DatabaseError where it is none any more."""
+        self.first = first
+        try:
+            self._read(blob)
+        except (zlib.error, msgspec.MsgspecError, struct.error, ValueError, IndexError) as broken:
+            raise sqlite3.DatabaseError(f"the readings from {first} on can't be read: {broken}") from None
+
+    def _read(self, blob: bytes) -> None:
+        if blob[0] != FORMAT:
+            raise ValueError(f"they have the format {blob[0]} of a newer version")
+        data = zlib.decompress(memoryview(blob)[1:])
+        start = _LENGTH.size + _LENGTH.unpack_from(data)[0]
+        head = _HEAD.decode(data[_LENGTH.size : start])
+        columns = _columns(data, start)
+        boottime, ahead = next(columns).cumsum(), next(columns).cumsum()
+        self.boot = head.boot
+        self.boottime: _Integers = boottime + head.boottime
+        self.wall: _Integers = ahead + head.ahead + self.boottime
+        self.stream, self.quality, self.flags = next(columns), next(columns), next(columns)
+        self._reason, self._reasons = next(columns), (None, *head.reasons)
+        self._tags = next(columns)
+        self._decimals = _unsorted(next(columns), self.stream[self._tags == _DECIMAL]) / 10.0**head.places
+        self._integers = _unsorted(next(columns), self.stream[self._tags == _INTEGER])
+        self._word, self._words = next(columns), head.words
+        self._floats: _Floats = next(columns).view(np.float64)
+        if len(self._tags) != head.rows:
+            raise ValueError(f"{head.rows} rows are said, {len(self._tags)} are there")
+
+    def __len__(self) -> int:
+        return len(self._tags)
+
+    def numbers(self) -> _Floats:
+        """Return the values as float64; NaN where one is a word."""
+        found = np.full(len(self), np.nan)
+        found[self._tags == _DECIMAL] = self._decimals
+        found[self._tags == _INTEGER] = self._integers
+        found[self._tags == _FLOAT] = self._floats
+        return found
+
+    def values(self) -> list[float | str]:
+        """Return the values as what they were."""
+        words = [self._words[number] for number in self._word.tolist()]
+        given: tuple[Iterator[float | str], ...] = (
+            iter(self._decimals.tolist()),
+            iter(self._integers.tolist()),
+            iter(words),
+            iter(self._floats.tolist()),
+        )
+        return [next(given[tag]) for tag in self._tags.tolist()]
+
+    def rows(self) -> list[Row]:
+        """Return all of it, as it was packed."""
+        reasons = [self._reasons[number] for number in self._reason.tolist()]
+        return list(
+            zip(
+                self.stream.tolist(), self.boottime.tolist(), self.wall.tolist(), self.values(), self.quality.tolist(), reasons,
+                self.flags.tolist(), strict=True,
+            )
+        )  # fmt: skip
+
+    def numbered(self) -> list[Numbered]:
+        """Return all of it, with numbers and the boot."""
+        return [
+            (seq, stream, self.boot, boottime, wall, value, quality, reason, flags)
+            for seq, (stream, boottime, wall, value, quality, reason, flags) in enumerate(
+                self.rows(), self.first
+            )
+        ]
+
+
+def _whole(floats: _Floats) -> tuple[_Integers, NDArray[np.bool_], int]:
+    """Return `floats` times a power of ten as whole numbers, which of them come back from that bit by bit, and the power."""
+    best = np.zeros(len(floats), np.int64), np.zeros(len(floats), np.bool_), 0
+    for places in range(DECIMALS):
+        with np.errstate(over="ignore"):
+            scaled = np.rint(floats * 10.0**places)
+        fits = np.abs(scaled) < EXACT
+        whole = np.where(fits, scaled, 0.0).astype(np.int64)
+        exact = fits & ((whole / 10.0**places).view(np.int64) == floats.view(np.int64))
+        if places == 0 or exact.sum() > best[1].sum():
+            best = whole, exact, places
+        if exact.all():
+            break
+    return best
+
+
+def _integers(values: Sequence[int]) -> _Integers:
+    return np.array(values, np.int64)
+
+
+def _differences(values: _Integers) -> _Integers:
+    """Return how each differs from the one before, the first from 0."""
+    return np.diff(values, prepend=0)
+
+
+def _by_stream(stream: _Integers) -> _Integers:
+    return np.argsort(stream, kind="stable")
+
+
+def _unsorted(differences: _Integers, stream: _Integers) -> _Integers:
+    values = np.empty_like(differences)
+    values[_by_stream(stream)] = differences.cumsum()
+    return values
+
+
+def _column(values: _Integers) -> bytes:
+    """Return length, width, and the bytes of all values: first each one's lowest, then its next, as many as the largest has.
+
+    Small negative numbers become small ones by the sign's move to the lowest bit.
+    """
+    folded = ((values << 1) ^ (values >> 63)).astype("<u8")
+    width = (int(folded.max(initial=0)).bit_length() + 7) // 8
+    planes = folded.view(np.uint8).reshape(-1, 8)[:, :width]
+    return _LENGTH.pack(len(values)) + bytes([width]) + planes.T.tobytes()
+
+
+def _columns(data: bytes, start: int) -> Iterator[_Integers]:
+    while start < len(data):
+        count, width = _LENGTH.unpack_from(data, start)[0], data[start + 4]
+        start += 5
+        planes = np.frombuffer(data, np.uint8, count * width, start).reshape(width, count)
+        start += count * width
+        folded = np.zeros((count, 8), np.uint8)
+        folded[:, :width] = planes.T
+        whole = folded.reshape(-1).view("<u8")
+        yield (whole >> np.uint64(1)).astype(np.int64) ^ -(whole & np.uint64(1)).astype(np.int64)
