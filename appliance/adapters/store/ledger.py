@@ -122,7 +122,8 @@ class Ledger(File):
                 else:
                     head = added
             connection.executemany(
-                "INSERT OR REPLACE INTO memories VALUES (?,?)",
+                # Changed where it lies: replaced, it would move to another page each time, and its key with it.
+                "INSERT INTO memories VALUES (?,?) ON CONFLICT (appliance) DO UPDATE SET memory = excluded.memory",
                 _texts(memories),
             )
             losses.add(connection, self._noticed)

@@ -20,6 +20,12 @@ READINGS = "readings.sqlite3"
 CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 """The file itself is broken: trying again does not help."""
 
+PAGE = 1024
+"""Bytes. A commit writes each page that it changes into the log, whole: four or five of them for a decision of half a page. A file that was
+made with others keeps them."""
+LOG = 4 << 20
+"""Bytes of the log after which it is copied into the file: pages that were changed often are copied once."""
+
 BROKEN = ".broken-"
 ASIDE_KEPT = 3
 """Broken files of one name that lie beside the good one, at most."""
@@ -49,11 +55,14 @@ def open_for_writing(path: Path, synchronous: Literal["FULL", "NORMAL"]) -> sqli
         if 0 < version < OLDEST:
             raise sqlite3.DatabaseError(f"{path} was made before the first release: remove it")
         if version == 0:
+            connection.execute(f"PRAGMA page_size = {PAGE}")
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         # A log that grew large is cut back, so that it does not take the room of what it was copied into.
-        connection.execute("PRAGMA journal_size_limit = 4194304")
+        connection.execute(f"PRAGMA journal_size_limit = {LOG}")
+        page = connection.execute("PRAGMA page_size").fetchone()[0]
+        connection.execute(f"PRAGMA wal_autocheckpoint = {LOG // page}")
         if version < len(MIGRATIONS):
             _migrate(connection, path.name, version)
         busy, _, _ = connection.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
