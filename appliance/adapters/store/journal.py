@@ -17,7 +17,7 @@ import msgspec
 from appliance.adapters.store import schema, spans
 from appliance.adapters.store.file import File
 from appliance.adapters.store.highwater import Head
-from appliance.adapters.store.packs import ROWS, Pack, Row, pack
+from appliance.adapters.store.packs import ROWS, Columns, Pack, pack
 from appliance.core.clock import SECOND, Instant
 
 log = logging.getLogger(__name__)
@@ -133,10 +133,9 @@ class Journal(File):
         first = spans.newest(connection) + 1
         heard = [entry for entry in entries if isinstance(entry, Entry)]
         until = first
-        # A boot has its own packs: its boot times have nothing to do with another's.
-        for boot_id, same in groupby(heard, key=lambda entry: entry.at.boot_id):
+        for boot_id, same in by_boot(heard):
             until = self._pack(
-                connection, self.boot(connection, boot_id), self._rows(connection, same), until
+                connection, self.boot(connection, boot_id), self._columns(connection, same), until
             )
         before = 0
         for entry in entries:
@@ -163,8 +162,8 @@ class Journal(File):
         if head is not None and head.id and head != self._known:
             connection.execute("INSERT OR REPLACE INTO heads VALUES (1,?,?)", (head.id, head.digest))
 
-    def _pack(self, connection: sqlite3.Connection, boot: int, rows: list[Row], first: int) -> int:
-        """Write `rows` of one boot, the first of which has the number `first`; return the first number after them.
+    def _pack(self, connection: sqlite3.Connection, boot: int, heard: Columns, first: int) -> int:
+        """Write what was `heard` in one boot, the first of which has the number `first`; return the first number after it.
 
         The last pack is continued while it is short: it fills its page of the file first, as rows of a table would.
         """
@@ -172,38 +171,45 @@ class Journal(File):
             "SELECT packs.first, rows, blob, batches.boot, low, high FROM packs JOIN batches USING (first)"
             " ORDER BY packs.first DESC LIMIT 1"
         ).fetchone()
-        done = first
         if last is not None:
             begun, count, blob, its_boot, low, high = last
-            walls = [wall for _, _, wall, *_ in rows]
-            near = max(high, *walls) - min(low, *walls) <= CONTINUED_NS
+            near = max(high, *heard.wall) - min(low, *heard.wall) <= CONTINUED_NS
             if len(blob) < CONTINUED and begun + count == first and its_boot == boot and near:
                 try:
-                    rows = [*Pack(begun, blob).rows(), *rows]
-                    done = begun
+                    heard, first = heard.after(Pack(begun, blob).columns()), begun
                 except sqlite3.DatabaseError as broken:
                     log.error("%s", broken)  # noqa: TRY400  no trace: the words say it
-        for start in range(0, len(rows), ROWS):
-            part = rows[start : start + ROWS]
-            walls = [wall for _, _, wall, *_ in part]
+        for start in range(0, len(heard.wall), ROWS):
+            part = heard.part(start, start + ROWS)
             connection.execute(
-                "INSERT OR REPLACE INTO packs VALUES (?,?,?)", (done + start, len(part), pack(boot, part))
+                "INSERT OR REPLACE INTO packs VALUES (?,?,?)",
+                (first + start, len(part.wall), pack(boot, part)),
             )
             # Where a stretch of time lies, whatever the wall clock did meanwhile.
             connection.execute(
                 "INSERT OR REPLACE INTO batches VALUES (?,?,?,?,?)",
-                (done + start, boot, part[0][1], min(walls), max(walls)),
+                (first + start, boot, part.boottime[0], min(part.wall), max(part.wall)),
             )
-        return done + len(rows)
+        return first + len(heard.wall)
 
-    def _rows(self, connection: sqlite3.Connection, heard: Iterable[Entry]) -> list[Row]:
-        return [
-            (
-                self._stream(connection, (kind, device, metric, unit)),
-                at.boottime_ns, at.wall_ns, value, int(quality), reason, flags,
-            )
-            for kind, device, metric, unit, at, value, quality, reason, flags in map(msgspec.structs.astuple, heard)
+    def _columns(self, connection: sqlite3.Connection, heard: Sequence[Entry]) -> Columns:
+        # Column by column, and no tuple a row that the collector of garbage looks at: a busy control loop waits for it.
+        known = map(
+            self._streams.get,
+            zip(
+                [entry.kind for entry in heard], [entry.device for entry in heard], [entry.metric for entry in heard],
+                [entry.unit for entry in heard], strict=True,
+            ),
+        )  # fmt: skip
+        stream = [
+            self._stream(connection, (entry.kind, entry.device, entry.metric, entry.unit)) if number is None else number
+            for number, entry in zip(known, heard, strict=True)
         ]  # fmt: skip
+        at = [entry.at for entry in heard]
+        return Columns(
+            stream, [one.boottime_ns for one in at], [one.wall_ns for one in at], [entry.value for entry in heard],
+            [entry.quality for entry in heard], [entry.reason for entry in heard], [entry.flags for entry in heard],
+        )  # fmt: skip
 
     def _stream(self, connection: sqlite3.Connection, key: tuple[int, str, str, str | None]) -> int:
         """Return the number of a stream. A unit declared later makes another one: the old rows stay without."""
@@ -224,6 +230,13 @@ class Journal(File):
             if len(self._streams) < MAX_STREAMS:
                 self._streams[key] = known
         return known
+
+
+def by_boot(heard: Sequence[Entry]) -> Iterable[tuple[str, Sequence[Entry]]]:
+    """Return stretches of one boot each: their boot times have nothing to do with each other."""
+    if len({entry.at.boot_id for entry in heard}) == 1:
+        return [(heard[0].at.boot_id, heard)]
+    return [(boot, list(same)) for boot, same in groupby(heard, key=lambda entry: entry.at.boot_id)]
 
 
 def storable(value: float | str) -> tuple[float | str | None, int]:

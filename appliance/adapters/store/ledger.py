@@ -5,9 +5,10 @@ Never in here: when something is written, or reading for others.
 
 import logging
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -19,6 +20,10 @@ from appliance.core.clock import Instant
 from appliance.core.events import Decision, Labelled, Memory
 
 log = logging.getLogger(__name__)
+
+MOST = 100
+"""Rows of one statement: some thousand parameters at most."""
+Row = TypeVar("Row")
 
 
 class Restored(msgspec.Struct, frozen=True):
@@ -115,17 +120,23 @@ class Ledger(File):
             if self._behind:
                 memories = self._memories
             head, refused = self.head, []
-            for decision in decisions:
-                added = self._add(connection, head, decision)
-                if added is None:
-                    refused.append(decision.id)
-                else:
-                    head = added
-            connection.executemany(
+            for part in batched(decisions):
+                try:
+                    head = self._add_all(connection, head, part)
+                except (ValueError, TypeError, OverflowError):
+                    # One of them can't be added: which, shows one by one.
+                    for decision in part:
+                        added = self._add(connection, head, decision)
+                        if added is None:
+                            refused.append(decision.id)
+                        else:
+                            head = added
+            for texts in batched(_texts(memories)):
                 # Changed where it lies: replaced, it would move to another page each time, and its key with it.
-                "INSERT INTO memories VALUES (?,?) ON CONFLICT (appliance) DO UPDATE SET memory = excluded.memory",
-                _texts(memories),
-            )
+                connection.execute(
+                    f"INSERT INTO memories VALUES {values(texts)} ON CONFLICT (appliance) DO UPDATE SET memory = excluded.memory",  # noqa: S608  marks alone
+                    [*chain.from_iterable(texts)],
+                )
             losses.add(connection, self._noticed)
             connection.executemany(
                 "INSERT INTO labels (boot, boottime, wall, appliance, channel, label, since, until, by) VALUES (?,?,?,?,?,?,?,?,?)",
@@ -148,13 +159,39 @@ class Ledger(File):
     def count(self, repeats: Mapping[int, tuple[int, Instant]]) -> None:
         """Commit how many times more each decision was made, and when last. Raises sqlite3.Error or OSError."""
         with self.transaction() as connection:
-            connection.executemany(
-                "UPDATE decisions SET count = count + ?, last_boot = ?, last_boottime = ?, last_wall = ? WHERE id = ?",
-                [
-                    (times, self.boot(connection, at.boot_id), at.boottime_ns, at.wall_ns, number)
-                    for number, (times, at) in repeats.items()
-                ],
-            )
+            rows = [
+                (number, times, self.boot(connection, at.boot_id), at.boottime_ns, at.wall_ns)
+                for number, (times, at) in sorted(repeats.items())
+            ]
+            for part in batched(rows):
+                connection.execute(
+                    "UPDATE decisions SET count = count + column2, last_boot = column3, last_boottime = column4, last_wall = column5"  # noqa: S608  marks alone
+                    f" FROM (VALUES {values(part)}) WHERE id = column1",
+                    [*chain.from_iterable(part)],
+                )
+
+    def _add_all(self, connection: sqlite3.Connection, head: Head, decisions: Sequence[Decision]) -> Head:
+        """Add decisions after `head`, or none of them; return the new head. Raises ValueError, TypeError or OverflowError where
+        one can never be added.
+        """
+        added = []
+        for decision in decisions:
+            if decision.id <= head.id:
+                raise ValueError(f"the history is at {head.id} already")
+            detail = rows.detail_of(decision)
+            head = Head(decision.id, rows.digest(head.digest, decision, detail))
+            at, boot = decision.at, self.boot(connection, decision.at.boot_id)
+            added.append(
+                (
+                    decision.id, boot, at.boottime_ns, at.wall_ns, decision.appliance, decision.action, decision.source,
+                    detail, head.digest, 1, boot, at.boottime_ns, at.wall_ns,
+                )
+            )  # fmt: skip
+        connection.execute(
+            f"INSERT INTO decisions VALUES {values(added)}",  # noqa: S608  marks alone
+            [*chain.from_iterable(added)],
+        )
+        return head
 
     def _add(self, connection: sqlite3.Connection, head: Head, decision: Decision) -> Head | None:
         """Add a decision after `head`; return the new head, or None where it can never be added."""
@@ -182,6 +219,19 @@ class Ledger(File):
             log.error("decision %d can't be recorded: %s", decision.id, broken)  # noqa: TRY400  as above
             return None
         return Head(decision.id, digest)
+
+
+def batched(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """Yield `rows` a few at a time: each statement costs the writer a wait for the interpreter, which a busy control loop holds for
+    milliseconds.
+    """
+    for start in range(0, len(rows), MOST):
+        yield rows[start : start + MOST]
+
+
+def values(rows: Sequence[Sequence[object]]) -> str:
+    """Return marks for `rows`, one at least, all of the same length, as parameters of SQL."""
+    return ",".join([f"({','.join('?' * len(rows[0]))})"] * len(rows))
 
 
 def lacks(connection: sqlite3.Connection, head: Head) -> bool:

@@ -8,6 +8,7 @@ import sqlite3
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -24,8 +25,35 @@ DECIMALS = 5
 EXACT = float(1 << 53)
 """Below it each whole number is a float."""
 
-Row = tuple[int, int, int, float | str, int, str | None, int]
-"""stream, boot time and wall time in ns, value, quality, reason, flags."""
+
+class Columns(NamedTuple):
+    """What was heard, one element a row in each: times in ns, values as `journal.storable` returns them."""
+
+    stream: Sequence[int]
+    boottime: Sequence[int]
+    wall: Sequence[int]
+    value: Sequence[float | str]
+    quality: Sequence[int]
+    reason: Sequence[str | None]
+    flags: Sequence[int]
+
+    def part(self, start: int, end: int) -> "Columns":
+        """Return the rows from `start` on and before `end`."""
+        rows = slice(start, end)
+        return Columns(
+            self.stream[rows], self.boottime[rows], self.wall[rows], self.value[rows], self.quality[rows], self.reason[rows],
+            self.flags[rows],
+        )  # fmt: skip
+
+    def after(self, before: "Columns") -> "Columns":
+        """Return all rows of `before`, and then these."""
+        return Columns(
+            [*before.stream, *self.stream], [*before.boottime, *self.boottime], [*before.wall, *self.wall],
+            [*before.value, *self.value], [*before.quality, *self.quality], [*before.reason, *self.reason],
+            [*before.flags, *self.flags],
+        )  # fmt: skip
+
+
 Numbered = tuple[int, int, int, int, int, float | str, int, str | None, int]
 """seq, stream, boot, boot time and wall time in ns, value, quality, reason, flags."""
 
@@ -51,19 +79,19 @@ class _Head(msgspec.Struct, frozen=True, array_like=True):
 _HEAD = msgspec.msgpack.Decoder(_Head)
 
 
-def pack(boot: int, rows: Sequence[Row]) -> bytes:
-    """Return the blob of `rows`, one at least, all of the boot with this number. Values are as `journal.storable` returns them."""
-    streams, boottimes, walls, values, qualities, reasons, flags = zip(*rows, strict=True)
-    stream, boottime = _integers(streams), _integers(boottimes)
-    ahead = _integers(walls) - boottime
-    tags = np.frombuffer(bytes(map(_TAGS.__getitem__, map(type, values))), np.uint8).astype(np.int64)
+def pack(boot: int, heard: Columns) -> bytes:
+    """Return the blob of `heard`, of one row at least, all of the boot with this number."""
+    stream, boottime = _integers(heard.stream), _integers(heard.boottime)
+    ahead = _integers(heard.wall) - boottime
+    values, reasons = heard.value, heard.reason
+    tags = _small(list(map(_TAGS.__getitem__, map(type, values))))
     floats = np.array([value for value in values if type(value) is float], np.float64)
     whole, exact, places = _whole(floats)
     tags[np.flatnonzero(tags == _FLOAT)[exact]] = _DECIMAL
     numbered = {reason: number for number, reason in enumerate({*reasons} - {None}, 1)}
     words = {word: number for number, word in enumerate({value for value in values if type(value) is str})}
     head = _Head(
-        len(rows), boot, boottimes[0], int(ahead[0]), places, tuple(map(str, numbered)), tuple(words)
+        len(stream), boot, int(boottime[0]), int(ahead[0]), places, tuple(map(str, numbered)), tuple(words)
     )
     integers = _integers([value for value in values if type(value) is int])
     said = msgspec.msgpack.encode(head)
@@ -71,8 +99,8 @@ def pack(boot: int, rows: Sequence[Row]) -> bytes:
         _column(_differences(boottime - boottime[0])),
         _column(_differences(ahead - ahead[0])),
         _column(stream),
-        _column(_integers(qualities)),
-        _column(_integers(flags)),
+        _column(_small(heard.quality)),
+        _column(_small(heard.flags)),
         _column(_integers([0 if reason is None else numbered[reason] for reason in reasons])),
         _column(tags),
         # Of one stream after the other: what follows each other is alike.
@@ -138,24 +166,19 @@ class Pack:
         )
         return [next(given[tag]) for tag in self._tags.tolist()]
 
-    def rows(self) -> list[Row]:
+    def columns(self) -> Columns:
         """Return all of it, as it was packed."""
         reasons = [self._reasons[number] for number in self._reason.tolist()]
-        return list(
-            zip(
-                self.stream.tolist(), self.boottime.tolist(), self.wall.tolist(), self.values(), self.quality.tolist(), reasons,
-                self.flags.tolist(), strict=True,
-            )
+        return Columns(
+            self.stream.tolist(), self.boottime.tolist(), self.wall.tolist(), self.values(), self.quality.tolist(), reasons,
+            self.flags.tolist(),
         )  # fmt: skip
 
     def numbered(self) -> list[Numbered]:
-        """Return all of it, with numbers and the boot."""
-        return [
-            (seq, stream, self.boot, boottime, wall, value, quality, reason, flags)
-            for seq, (stream, boottime, wall, value, quality, reason, flags) in enumerate(
-                self.rows(), self.first
-            )
-        ]
+        """Return all of it row by row, with numbers and the boot."""
+        stream, *others = self.columns()
+        numbers = range(self.first, self.first + len(self))
+        return list(zip(numbers, stream, [self.boot] * len(self), *others, strict=True))
 
 
 def _whole(floats: _Floats) -> tuple[_Integers, NDArray[np.bool_], int]:
@@ -172,6 +195,11 @@ def _whole(floats: _Floats) -> tuple[_Integers, NDArray[np.bool_], int]:
         if exact.all():
             break
     return best
+
+
+def _small(values: Sequence[int]) -> _Integers:
+    """Return numbers from 0 to 255, of whatever kind of integer."""
+    return np.frombuffer(bytes(values), np.uint8).astype(np.int64)
 
 
 def _integers(values: Sequence[int]) -> _Integers:

@@ -36,6 +36,8 @@ MAX_READINGS = 65_536
 """Readings that wait for their batch; beyond that the oldest are dropped and counted."""
 BATCH_ROWS = 8192
 """So many readings are written without waiting any longer."""
+MOST_ROWS = 2 * BATCH_ROWS
+"""So many are written at once: decisions that come meanwhile wait for it."""
 MAX_LABELS = 1024
 """Labels that wait for a disk; beyond that the oldest are dropped and counted."""
 Done = Callable[[Exception | None], None]

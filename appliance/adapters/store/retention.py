@@ -13,7 +13,7 @@ DAY_NS = 86_400 * 1_000_000_000
 STEP_DECISIONS = 200
 STEP_READINGS = 4000
 FREE_PAGES = 500
-"""Of 4 KiB: a step of readings frees about a tenth of them, so the file shrinks as fast as it is emptied."""
+"""A step of readings frees about a tenth of them, so the file shrinks as fast as it is emptied."""
 
 
 class Limits(msgspec.Struct, frozen=True):

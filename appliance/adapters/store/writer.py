@@ -19,7 +19,7 @@ from appliance.adapters.store.ballast import SIZE, Ballast, is_full
 from appliance.adapters.store.file import File
 from appliance.adapters.store.journal import RESERVE_BYTES, Journal
 from appliance.adapters.store.ledger import Ledger, Restored
-from appliance.adapters.store.queue import BATCH_ROWS, Done, Queue, tell
+from appliance.adapters.store.queue import BATCH_ROWS, MOST_ROWS, Done, Queue, tell
 from appliance.adapters.store.retention import Limits, forget_decisions, forget_readings
 from appliance.adapters.store.watching import AFTER_S, Watch
 from appliance.core.clock import Instant
@@ -303,7 +303,7 @@ class Writer(Queue):
             tell(flushes, self._journal.reason)
             return
         try:
-            entries = self.take_entries(None if whole else BATCH_ROWS)
+            entries = self.take_entries(None if whole else MOST_ROWS)
             self._journal.append(entries, self._ledger.head if self._ledger.is_open else None)
         except Broken as broken:
             self._fail(self._journal, broken)

@@ -4,7 +4,7 @@ import random
 import sqlite3
 from pathlib import Path
 
-from appliance.adapters.store import Store, packs, retention
+from appliance.adapters.store import Store, packs, retention, schema
 from appliance.adapters.store.schema import READINGS
 from appliance.core.clock import Instant
 from appliance.core.readings import Quality, Reading
@@ -101,7 +101,7 @@ def test_too_large_a_file_shrinks_to_its_limit_from_the_old_end(tmp_path: Path, 
     keeper.now = day(17)
     again = keeper.open(tmp_path, max_mb=2)
     raw = sqlite3.connect(path)
-    until_sync(lambda: raw.execute("PRAGMA page_count").fetchone()[0] * 4096 <= 2.2 * (1 << 20))
+    until_sync(lambda: raw.execute("PRAGMA page_count").fetchone()[0] * schema.PAGE <= 2.2 * (1 << 20))
     raw.close()
     left = days_left(again)
     assert 3 <= len(left) < 10
