@@ -45,6 +45,8 @@ class Bins:
 
     def add(self, pack: Pack, rows: NDArray[np.int64]) -> None:
         """Add the rows of `pack` with these indices."""
+        if not len(rows):
+            return
         wall = pack.wall[rows]
         rows = rows[(wall >= self._since) & (wall < self._until)]
         if len(rows):

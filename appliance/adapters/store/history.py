@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from appliance.adapters.store import schema, spans
 from appliance.adapters.store.bins import Bins, Point
@@ -78,7 +77,7 @@ class History:
                 bins.add_rows(old)
             streams = _streams(connection, device, metric)
             for pack in spans.packs(connection, first, end):
-                bins.add(pack, np.flatnonzero(np.isin(pack.stream, streams)))
+                bins.add(pack, pack.of(streams))
             return bins.points()
 
     def latest(self, device: str, metric: str) -> Stored | None:
@@ -88,7 +87,7 @@ class History:
             streams = _streams(connection, device, metric)
             row = None
             for pack in spans.packs_back(connection, least):
-                among = np.flatnonzero(np.isin(pack.stream, streams))
+                among = pack.of(streams)
                 if len(among):
                     row = pack.numbered()[among[-1]]
                     break

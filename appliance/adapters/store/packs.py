@@ -8,6 +8,7 @@ import sqlite3
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import msgspec
@@ -57,6 +58,8 @@ class Columns(NamedTuple):
 Numbered = tuple[int, int, int, int, int, float | str, int, str | None, int]
 """seq, stream, boot, boot time and wall time in ns, value, quality, reason, flags."""
 
+COLUMNS = 11
+"""Of a pack, in the order in which `pack` writes them."""
 _DECIMAL, _INTEGER, _WORD, _FLOAT = range(4)
 _TAGS = {float: _FLOAT, int: _INTEGER, str: _WORD}
 _LENGTH = struct.Struct("<I")
@@ -126,52 +129,88 @@ class Pack:
     def _read(self, blob: bytes) -> None:
         if blob[0] != FORMAT:
             raise ValueError(f"they have the format {blob[0]} of a newer version")
-        data = zlib.decompress(memoryview(blob)[1:])
+        self._data = data = zlib.decompress(memoryview(blob)[1:])
         start = _LENGTH.size + _LENGTH.unpack_from(data)[0]
-        head = _HEAD.decode(data[_LENGTH.size : start])
-        columns = _columns(data, start)
-        boottime, ahead = next(columns).cumsum(), next(columns).cumsum()
-        self.boot = head.boot
-        self.boottime: _Integers = boottime + head.boottime
-        self.wall: _Integers = ahead + head.ahead + self.boottime
-        self.stream, self.quality, self.flags = next(columns), next(columns), next(columns)
-        self._reason, self._reasons = next(columns), (None, *head.reasons)
-        self._tags = next(columns)
-        self._decimals = _unsorted(next(columns), self.stream[self._tags == _DECIMAL]) / 10.0**head.places
-        self._integers = _unsorted(next(columns), self.stream[self._tags == _INTEGER])
-        self._word, self._words = next(columns), head.words
-        self._floats: _Floats = next(columns).view(np.float64)
-        if len(self._tags) != head.rows:
-            raise ValueError(f"{head.rows} rows are said, {len(self._tags)} are there")
+        self._head = _HEAD.decode(data[_LENGTH.size : start])
+        self._places = _places(data, start)
+        self.boot, self._rows = self._head.boot, self._head.rows
+        counts = [count for _, count, _ in self._places]
+        if counts[:7] != [self._rows] * 7 or sum(counts[7:]) != self._rows:
+            raise ValueError(f"{self._rows} rows are said, {counts} are there")
 
     def __len__(self) -> int:
-        return len(self._tags)
+        return self._rows
+
+    @cached_property
+    def boottime(self) -> _Integers:
+        """Boot times."""
+        return self._column(0).cumsum() + self._head.boottime
+
+    @cached_property
+    def wall(self) -> _Integers:
+        """Wall times."""
+        return self._column(1).cumsum() + self._head.ahead + self.boottime
+
+    @cached_property
+    def stream(self) -> _Integers:
+        """Numbers of streams."""
+        return self._column(2)
+
+    @cached_property
+    def quality(self) -> _Integers:
+        """Qualities."""
+        return self._column(3)
+
+    @cached_property
+    def _tags(self) -> _Integers:
+        return self._column(6)
+
+    def of(self, streams: Sequence[int]) -> _Integers:
+        """Return the indices of the rows of these streams."""
+        found = np.zeros(len(self), np.bool_)
+        for number in streams:
+            found |= self.stream == number
+        return np.flatnonzero(found)
+
+    def _column(self, number: int) -> _Integers:
+        return _unfolded(self._data, *self._places[number])
+
+    def _decimals(self) -> _Floats:
+        whole = _unsorted(self._column(7), self.stream[self._tags == _DECIMAL])
+        return whole / 10.0**self._head.places
+
+    def _integers(self) -> _Integers:
+        return _unsorted(self._column(8), self.stream[self._tags == _INTEGER])
+
+    def _floats(self) -> _Floats:
+        return self._column(10).view(np.float64)
 
     def numbers(self) -> _Floats:
         """Return the values as float64; NaN where one is a word."""
         found = np.full(len(self), np.nan)
-        found[self._tags == _DECIMAL] = self._decimals
-        found[self._tags == _INTEGER] = self._integers
-        found[self._tags == _FLOAT] = self._floats
+        found[self._tags == _DECIMAL] = self._decimals()
+        found[self._tags == _INTEGER] = self._integers()
+        found[self._tags == _FLOAT] = self._floats()
         return found
 
     def values(self) -> list[float | str]:
         """Return the values as what they were."""
-        words = [self._words[number] for number in self._word.tolist()]
+        words = [self._head.words[number] for number in self._column(9).tolist()]
         given: tuple[Iterator[float | str], ...] = (
-            iter(self._decimals.tolist()),
-            iter(self._integers.tolist()),
+            iter(self._decimals().tolist()),
+            iter(self._integers().tolist()),
             iter(words),
-            iter(self._floats.tolist()),
+            iter(self._floats().tolist()),
         )
         return [next(given[tag]) for tag in self._tags.tolist()]
 
     def columns(self) -> Columns:
         """Return all of it, as it was packed."""
-        reasons = [self._reasons[number] for number in self._reason.tolist()]
+        known = (None, *self._head.reasons)
+        reasons = [known[number] for number in self._column(5).tolist()]
         return Columns(
             self.stream.tolist(), self.boottime.tolist(), self.wall.tolist(), self.values(), self.quality.tolist(), reasons,
-            self.flags.tolist(),
+            self._column(4).tolist(),
         )  # fmt: skip
 
     def numbered(self) -> list[Numbered]:
@@ -232,13 +271,20 @@ def _column(values: _Integers) -> bytes:
     return _LENGTH.pack(len(values)) + bytes([width]) + planes.T.tobytes()
 
 
-def _columns(data: bytes, start: int) -> Iterator[_Integers]:
+def _places(data: bytes, start: int) -> list[tuple[int, int, int]]:
+    """Return where each column's bytes begin, how many values it has, and their width. Raises ValueError or struct.error."""
+    found = []
     while start < len(data):
         count, width = _LENGTH.unpack_from(data, start)[0], data[start + 4]
-        start += 5
-        planes = np.frombuffer(data, np.uint8, count * width, start).reshape(width, count)
-        start += count * width
-        folded = np.zeros((count, 8), np.uint8)
-        folded[:, :width] = planes.T
-        whole = folded.reshape(-1).view("<u8")
-        yield (whole >> np.uint64(1)).astype(np.int64) ^ -(whole & np.uint64(1)).astype(np.int64)
+        found.append((start + 5, count, width))
+        start += 5 + count * width
+    if start != len(data) or len(found) != COLUMNS:
+        raise ValueError("they are cut short")
+    return found
+
+
+def _unfolded(data: bytes, start: int, count: int, width: int) -> _Integers:
+    folded = np.zeros((count, 8), np.uint8)
+    folded[:, :width] = np.frombuffer(data, np.uint8, count * width, start).reshape(width, count).T
+    whole = folded.reshape(-1).view("<u8")
+    return (whole >> np.uint64(1)).astype(np.int64) ^ -(whole & np.uint64(1)).astype(np.int64)

@@ -138,8 +138,8 @@ def test_forgetting_goes_in_small_steps(tmp_path: Path, keeper: Keeper) -> None:
     while retention.forget_readings(connection, retention.Limits(), day(100).wall_ns):
         steps += 1
         after = connection.execute(count).fetchone()[0]
-        assert 0 < before - after <= packs.ROWS
+        assert 0 < before - after <= retention.STEP_READINGS + packs.ROWS
         before = after
-    assert steps == 4  # the mark of the start makes one more
+    assert steps in {3, 4}  # the mark of the start makes one more, where it has a pack of its own
     assert before == 2
     connection.close()
