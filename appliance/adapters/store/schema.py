@@ -20,9 +20,9 @@ READINGS = "readings.sqlite3"
 CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 """The file itself is broken: trying again does not help."""
 
-PAGE = 2048
-"""Bytes. A commit writes each page that it changes into the log, whole: four or five of them for a decision of half a page. With 1,024 a
-decision writes less still, and is slower to write where thousands are. A file that was made with others keeps them."""
+PAGE = 1024
+"""Bytes. A commit writes each page that it changes into the log, whole: some seven of them for a decision, which fills one. A file that
+was made with others keeps them."""
 LOG = 4 << 20
 """Bytes of the log after which it is copied into the file: pages that were changed often are copied once."""
 
