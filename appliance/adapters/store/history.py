@@ -41,7 +41,7 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
 
 
 _STREAMS = "SELECT id FROM streams WHERE device = ? AND metric = ? AND kind IN (0, 1)"
-_OLD = f"SELECT seq, wall, quality, value FROM readings WHERE seq >= ? AND seq < ? AND wall >= ? AND wall < ? AND stream IN ({_STREAMS})"  # noqa: S608  fixed
+_OLD = f"SELECT wall, quality, value FROM readings WHERE seq >= ? AND seq < ? AND wall >= ? AND wall < ? AND stream IN ({_STREAMS})"  # noqa: S608  fixed
 _OLD_LATEST = f"{spans.OLD} WHERE seq > ? AND stream IN ({_STREAMS}) ORDER BY seq DESC LIMIT 1"
 
 
@@ -72,9 +72,7 @@ class History:
             ]
             end = min(first + MAX_SCAN, 1 << 62 if after is None else after)
             bins = Bins(since_ns, width, until_ns)
-            old = connection.execute(_OLD, (first, end, since_ns, until_ns, device, metric)).fetchall()
-            if old:
-                bins.add_rows(old)
+            bins.add_rows(connection.execute(_OLD, (first, end, since_ns, until_ns, device, metric)))
             streams = _streams(connection, device, metric)
             for pack in spans.packs(connection, first, end):
                 bins.add(pack, pack.of(streams))
@@ -88,7 +86,7 @@ class History:
             row = None
             for pack in spans.packs_back(connection, least):
                 among = pack.of(streams)
-                if len(among):
+                if among:
                     row = pack.numbered()[among[-1]]
                     break
             if row is None:

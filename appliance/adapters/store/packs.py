@@ -1,30 +1,44 @@
 """Owns how a stretch of what was heard becomes one blob and back: column by column, differences, compressed.
 
-Such a row takes a fifth of what it takes as a row of a table, and a thousand of them one call. Never in here: connections, or when
-something is written.
+Such a row takes a fifth of what it takes as a row of a table, and a thousand of them one call. Without numpy, which a home without a
+model does not load. Never in here: connections, or when something is written.
 """
 
 import sqlite3
 import struct
+import sys
 import zlib
+from array import array
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import accumulate, compress
+from operator import eq, not_, sub
 from typing import NamedTuple
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 ROWS = 4096
 """Rows of a pack, at most."""
 LEVEL = 6
-"""Of zlib: on a quarter of a megabyte of columns some milliseconds, during which other threads run."""
+"""Of zlib: on some tens of kilobytes of columns a millisecond or two, during which other threads run."""
 FORMAT = 1
 """The first byte of a blob."""
 DECIMALS = 5
 """Fractions of up to so many places, less one, become whole numbers: most of what sensors say."""
 EXACT = float(1 << 53)
 """Below it each whole number is a float."""
+COLUMNS = 11
+"""Of a pack, in the order in which `pack` writes them."""
+
+Numbered = tuple[int, int, int, int, int, float | str, int, str | None, int]
+"""seq, stream, boot, boot time and wall time in ns, value, quality, reason, flags."""
+
+_DECIMAL, _INTEGER, _WORD, _FLOAT = range(4)
+_TAGS = {float: _FLOAT, int: _INTEGER, str: _WORD}
+_LENGTH = struct.Struct("<I")
+_COLUMN = struct.Struct("<IB?qq")
+"""Rows, bytes a row, whether they are differences, the least, and the value before the first difference."""
+_INT64 = 1 << 63
 
 
 class Columns(NamedTuple):
@@ -55,25 +69,11 @@ class Columns(NamedTuple):
         )  # fmt: skip
 
 
-Numbered = tuple[int, int, int, int, int, float | str, int, str | None, int]
-"""seq, stream, boot, boot time and wall time in ns, value, quality, reason, flags."""
-
-COLUMNS = 11
-"""Of a pack, in the order in which `pack` writes them."""
-_DECIMAL, _INTEGER, _WORD, _FLOAT = range(4)
-_TAGS = {float: _FLOAT, int: _INTEGER, str: _WORD}
-_LENGTH = struct.Struct("<I")
-_Integers = NDArray[np.int64]
-_Floats = NDArray[np.float64]
-
-
 class _Head(msgspec.Struct, frozen=True, array_like=True):
     """What a pack has once. `reasons` and `words` are numbered from 1 and 0 on; `places`: of the decimals."""
 
     rows: int
     boot: int
-    boottime: int
-    ahead: int
     places: int
     reasons: tuple[str, ...]
     words: tuple[str, ...]
@@ -84,39 +84,37 @@ _HEAD = msgspec.msgpack.Decoder(_Head)
 
 def pack(boot: int, heard: Columns) -> bytes:
     """Return the blob of `heard`, of one row at least, all of the boot with this number."""
-    stream, boottime = _integers(heard.stream), _integers(heard.boottime)
-    ahead = _integers(heard.wall) - boottime
-    values, reasons = heard.value, heard.reason
-    tags = _small(list(map(_TAGS.__getitem__, map(type, values))))
-    floats = np.array([value for value in values if type(value) is float], np.float64)
+    stream, values, reasons = heard.stream, heard.value, heard.reason
+    tags = list(map(_TAGS.__getitem__, map(type, values)))
+    floats = [value for value in values if type(value) is float]
     whole, exact, places = _whole(floats)
-    tags[np.flatnonzero(tags == _FLOAT)[exact]] = _DECIMAL
+    if floats:
+        is_exact = iter(exact)
+        tags = [_DECIMAL if tag == _FLOAT and next(is_exact) else tag for tag in tags]
+    integers = [value for value in values if type(value) is int]
+    said_words = [value for value in values if type(value) is str]
     numbered = {reason: number for number, reason in enumerate({*reasons} - {None}, 1)}
-    words = {word: number for number, word in enumerate({value for value in values if type(value) is str})}
-    head = _Head(
-        len(stream), boot, int(boottime[0]), int(ahead[0]), places, tuple(map(str, numbered)), tuple(words)
-    )
-    integers = _integers([value for value in values if type(value) is int])
-    said = msgspec.msgpack.encode(head)
+    words = {word: number for number, word in enumerate({*said_words})}
+    said = msgspec.msgpack.encode(_Head(len(stream), boot, places, tuple(map(str, numbered)), tuple(words)))
     columns = (
-        _column(_differences(boottime - boottime[0])),
-        _column(_differences(ahead - ahead[0])),
+        _column(heard.boottime, differ=True),
+        _column(list(map(sub, heard.wall, heard.boottime)), differ=True),
         _column(stream),
-        _column(_small(heard.quality)),
-        _column(_small(heard.flags)),
-        _column(_integers([0 if reason is None else numbered[reason] for reason in reasons])),
+        _column(heard.quality),
+        _column(heard.flags),
+        _column([numbered[reason] if reason is not None else 0 for reason in reasons] if numbered else bytes(len(stream))),
         _column(tags),
         # Of one stream after the other: what follows each other is alike.
-        _column(_differences(whole[exact][_by_stream(stream[tags == _DECIMAL])])),
-        _column(_differences(integers[_by_stream(stream[tags == _INTEGER])])),
-        _column(_integers([words[value] for value in values if type(value) is str])),
-        _column(floats[~exact].view(np.int64)),
-    )
+        _column(_sorted(list(compress(whole, exact)), _those(stream, tags, _DECIMAL)), differ=True),
+        _column(_sorted(integers, _those(stream, tags, _INTEGER)), differ=True),
+        _column([words[word] for word in said_words]),
+        _column(_bits(list(compress(floats, map(not_, exact))))),
+    )  # fmt: skip
     return bytes([FORMAT]) + zlib.compress(b"".join((_LENGTH.pack(len(said)), said, *columns)), LEVEL)
 
 
 class Pack:
-    """A stretch of what was heard in one boot; row `i` has the number `first + i`. Arrays have one element a row, times are in ns."""
+    """A stretch of what was heard in one boot; row `i` has the number `first + i`. Sequences have one element a row, times are in ns."""
 
     def __init__(self, first: int, blob: bytes) -> None:
         """Read a blob. Raises sqlite3.DatabaseError where it is none any more."""
@@ -134,7 +132,7 @@ class Pack:
         self._head = _HEAD.decode(data[_LENGTH.size : start])
         self._places = _places(data, start)
         self.boot, self._rows = self._head.boot, self._head.rows
-        counts = [count for _, count, _ in self._places]
+        counts = [column[1] for column in self._places]
         if counts[:7] != [self._rows] * 7 or sum(counts[7:]) != self._rows:
             raise ValueError(f"{self._rows} rows are said, {counts} are there")
 
@@ -142,76 +140,54 @@ class Pack:
         return self._rows
 
     @cached_property
-    def boottime(self) -> _Integers:
+    def boottime(self) -> Sequence[int]:
         """Boot times."""
-        return self._column(0).cumsum() + self._head.boottime
+        return self._column(0)
 
     @cached_property
-    def wall(self) -> _Integers:
+    def wall(self) -> Sequence[int]:
         """Wall times."""
-        return self._column(1).cumsum() + self._head.ahead + self.boottime
+        return [ahead + boottime for ahead, boottime in zip(self._column(1), self.boottime, strict=True)]
 
     @cached_property
-    def stream(self) -> _Integers:
+    def stream(self) -> Sequence[int]:
         """Numbers of streams."""
         return self._column(2)
 
     @cached_property
-    def quality(self) -> _Integers:
+    def quality(self) -> Sequence[int]:
         """Qualities."""
         return self._column(3)
 
     @cached_property
-    def _tags(self) -> _Integers:
-        return self._column(6)
-
-    def of(self, streams: Sequence[int]) -> _Integers:
-        """Return the indices of the rows of these streams."""
-        found = np.zeros(len(self), np.bool_)
-        for number in streams:
-            found |= self.stream == number
-        return np.flatnonzero(found)
-
-    def _column(self, number: int) -> _Integers:
-        return _unfolded(self._data, *self._places[number])
-
-    def _decimals(self) -> _Floats:
-        whole = _unsorted(self._column(7), self.stream[self._tags == _DECIMAL])
-        return whole / 10.0**self._head.places
-
-    def _integers(self) -> _Integers:
-        return _unsorted(self._column(8), self.stream[self._tags == _INTEGER])
-
-    def _floats(self) -> _Floats:
-        return self._column(10).view(np.float64)
-
-    def numbers(self) -> _Floats:
-        """Return the values as float64; NaN where one is a word."""
-        found = np.full(len(self), np.nan)
-        found[self._tags == _DECIMAL] = self._decimals()
-        found[self._tags == _INTEGER] = self._integers()
-        found[self._tags == _FLOAT] = self._floats()
-        return found
-
-    def values(self) -> list[float | str]:
-        """Return the values as what they were."""
-        words = [self._head.words[number] for number in self._column(9).tolist()]
+    def value(self) -> Sequence[float | str]:
+        """Values, as what they were."""
+        tags, scale = self._column(6), 10.0**self._head.places
+        words = [self._head.words[number] for number in self._column(9)]
+        whole = _unsorted(self._column(7), _those(self.stream, tags, _DECIMAL))
         given: tuple[Iterator[float | str], ...] = (
-            iter(self._decimals().tolist()),
-            iter(self._integers().tolist()),
+            iter([one / scale for one in whole]),
+            iter(_unsorted(self._column(8), _those(self.stream, tags, _INTEGER))),
             iter(words),
-            iter(self._floats().tolist()),
+            iter(_floats(self._column(10))),
         )
-        return [next(given[tag]) for tag in self._tags.tolist()]
+        only = {*tags}
+        if len(only) == 1:
+            return list(given[only.pop()])
+        return [next(given[tag]) for tag in tags]
+
+    def of(self, streams: Sequence[int]) -> list[int]:
+        """Return the indices of the rows of these streams."""
+        among = {*streams}
+        return [row for row, stream in enumerate(self.stream) if stream in among]
 
     def columns(self) -> Columns:
         """Return all of it, as it was packed."""
         known = (None, *self._head.reasons)
-        reasons = [known[number] for number in self._column(5).tolist()]
+        reasons = [known[number] for number in self._column(5)]
         return Columns(
-            self.stream.tolist(), self.boottime.tolist(), self.wall.tolist(), self.values(), self.quality.tolist(), reasons,
-            self._column(4).tolist(),
-        )  # fmt: skip
+            self.stream, self.boottime, self.wall, self.value, self.quality, reasons, self._column(4)
+        )
 
     def numbered(self) -> list[Numbered]:
         """Return all of it row by row, with numbers and the boot."""
@@ -219,72 +195,109 @@ class Pack:
         numbers = range(self.first, self.first + len(self))
         return list(zip(numbers, stream, [self.boot] * len(self), *others, strict=True))
 
+    def _column(self, number: int) -> list[int]:
+        return _unfolded(self._data, *self._places[number])
 
-def _whole(floats: _Floats) -> tuple[_Integers, NDArray[np.bool_], int]:
+
+def _whole(floats: Sequence[float]) -> tuple[list[int], Sequence[bool], int]:
     """Return `floats` times a power of ten as whole numbers, which of them come back from that bit by bit, and the power."""
-    best = np.zeros(len(floats), np.int64), np.zeros(len(floats), np.bool_), 0
+    bits = _bits(floats)
+    most = max(map(abs, floats), default=0.0)
+    best: tuple[list[int], Sequence[bool], int] = [], [], 0
     for places in range(DECIMALS):
-        with np.errstate(over="ignore"):
-            scaled = np.rint(floats * 10.0**places)
-        fits = np.abs(scaled) < EXACT
-        whole = np.where(fits, scaled, 0.0).astype(np.int64)
-        exact = fits & ((whole / 10.0**places).view(np.int64) == floats.view(np.int64))
-        if places == 0 or exact.sum() > best[1].sum():
+        scale = 10.0**places
+        scaled = [value * scale for value in floats]
+        if most * scale >= EXACT:
+            scaled = [value if abs(value) < EXACT else 0.0 for value in scaled]
+        whole = list(map(round, scaled))
+        exact = list(map(eq, bits, _bits([one / scale for one in whole])))
+        if not places or sum(exact) > sum(best[1]):
             best = whole, exact, places
-        if exact.all():
+        if all(exact):
             break
     return best
 
 
-def _small(values: Sequence[int]) -> _Integers:
-    """Return numbers from 0 to 255, of whatever kind of integer."""
-    return np.frombuffer(bytes(values), np.uint8).astype(np.int64)
+def _bits(floats: Sequence[float]) -> Sequence[int]:
+    return array("q", array("d", floats).tobytes())
 
 
-def _integers(values: Sequence[int]) -> _Integers:
-    return np.array(values, np.int64)
+def _floats(bits: Sequence[int]) -> Sequence[float]:
+    return array("d", array("q", bits).tobytes())
 
 
-def _differences(values: _Integers) -> _Integers:
-    """Return how each differs from the one before, the first from 0."""
-    return np.diff(values, prepend=0)
+def _those(stream: Sequence[int], tags: Sequence[int], tag: int) -> list[int]:
+    return list(compress(stream, map(tag.__eq__, tags)))
 
 
-def _by_stream(stream: _Integers) -> _Integers:
-    return np.argsort(stream, kind="stable")
+def _order(stream: Sequence[int]) -> list[int]:
+    return sorted(range(len(stream)), key=stream.__getitem__)
 
 
-def _unsorted(differences: _Integers, stream: _Integers) -> _Integers:
-    values = np.empty_like(differences)
-    values[_by_stream(stream)] = differences.cumsum()
-    return values
+def _sorted(values: Sequence[int], stream: Sequence[int]) -> list[int]:
+    return [values[place] for place in _order(stream)]
 
 
-def _column(values: _Integers) -> bytes:
-    """Return length, width, and the bytes of all values: first each one's lowest, then its next, as many as the largest has.
+def _unsorted(values: Sequence[int], stream: Sequence[int]) -> list[int]:
+    found = [0] * len(values)
+    for place, value in zip(_order(stream), values, strict=True):
+        found[place] = value
+    return found
 
-    Small negative numbers become small ones by the sign's move to the lowest bit.
+
+def _column(values: Sequence[int], *, differ: bool = False) -> bytes:
+    """Return what `_COLUMN` says, and how far each is above the least: first the lowest byte of each, then the next, as many as the
+    largest has. `differ`: of the differences between neighbours, unless these are beyond all bounds.
     """
-    folded = ((values << 1) ^ (values >> 63)).astype("<u8")
-    width = (int(folded.max(initial=0)).bit_length() + 7) // 8
-    planes = folded.view(np.uint8).reshape(-1, 8)[:, :width]
-    return _LENGTH.pack(len(values)) + bytes([width]) + planes.T.tobytes()
+    given, before = values, 0
+    if differ and len(values) > 1:
+        steps = list(map(sub, values[1:], values[:-1]))
+        least = min(steps)
+        if -_INT64 <= least < _INT64 and max(steps) - least < 2 * _INT64:
+            given, before = [least, *steps], values[0] - least
+            if not -_INT64 <= before < _INT64:
+                given, before = values, 0
+    differs = given is not values
+    least = min(given, default=0)
+    most = max(given, default=0) - least
+    width = (most.bit_length() + 7) // 8
+    planes = b""
+    if width:
+        raw = _little(array("Q", [value - least for value in given])).tobytes()
+        planes = b"".join([raw[place::8] for place in range(width)])
+    return _COLUMN.pack(len(given), width, differs, least, before) + planes
 
 
-def _places(data: bytes, start: int) -> list[tuple[int, int, int]]:
-    """Return where each column's bytes begin, how many values it has, and their width. Raises ValueError or struct.error."""
+def _places(data: bytes, start: int) -> list[tuple[int, int, int, bool, int, int]]:
+    """Return where each column's bytes begin, and what `_COLUMN` says of it. Raises ValueError or struct.error."""
     found = []
     while start < len(data):
-        count, width = _LENGTH.unpack_from(data, start)[0], data[start + 4]
-        found.append((start + 5, count, width))
-        start += 5 + count * width
+        count, width, differs, least, before = _COLUMN.unpack_from(data, start)
+        found.append((start + _COLUMN.size, count, width, differs, least, before))
+        start += _COLUMN.size + count * width
     if start != len(data) or len(found) != COLUMNS:
         raise ValueError("they are cut short")
     return found
 
 
-def _unfolded(data: bytes, start: int, count: int, width: int) -> _Integers:
-    folded = np.zeros((count, 8), np.uint8)
-    folded[:, :width] = np.frombuffer(data, np.uint8, count * width, start).reshape(width, count).T
-    whole = folded.reshape(-1).view("<u8")
-    return (whole >> np.uint64(1)).astype(np.int64) ^ -(whole & np.uint64(1)).astype(np.int64)
+def _unfolded(
+    data: bytes, start: int, count: int, width: int, differs: bool, least: int, before: int  # noqa: FBT001  out of a struct
+) -> list[int]:  # fmt: skip
+    if width > 1:
+        raw = bytearray(8 * count)
+        for place in range(width):
+            raw[place::8] = data[start + place * count : start + (place + 1) * count]
+        given: Sequence[int] = _little(array("Q", bytes(raw)))
+    else:
+        given = data[start : start + count] if width else bytes(count)
+    values = list(given) if least == 0 else [value + least for value in given]
+    if differs and values:
+        values[0] += before
+        return list(accumulate(values))
+    return values
+
+
+def _little(values: "array[int]") -> "array[int]":
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values
