@@ -4,11 +4,13 @@ Never in here: where the rows come from.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import cast
 
 import msgspec
 
-from appliance.adapters.store.packs import Pack
+from appliance.adapters.store.packs import Series
 
 
 class Point(msgspec.Struct, frozen=True, gc=False):
@@ -42,11 +44,26 @@ class Bins:
         self._since, self._width, self._until = since_ns, width, until_ns
         self._bins: dict[int, _Bin] = {}
 
-    def add(self, pack: Pack, rows: list[int]) -> None:
-        """Add the rows of `pack` with these indices."""
-        if rows:
-            wall, quality, value = pack.wall, pack.quality, pack.value
-            self.add_rows((wall[row], quality[row], value[row]) for row in rows)
+    def add(self, series: Series) -> None:
+        """Add what a pack has of a stream or more."""
+        wall, quality, value = series
+        if not wall:
+            return
+        plain = max(quality) == 0 and str not in {*map(type, value)}
+        if not plain or min(wall) < self._since or max(wall) >= self._until:
+            self.add_rows(zip(wall, quality, value, strict=True))
+            return
+        # GOOD numbers alone: a bin at a time.
+        since, width, start = self._since, self._width, 0
+        for index, same in groupby([(at - since) // width for at in wall]):
+            end = start + len(list(same))
+            part = cast("Sequence[float]", value[start:end])  # no word is among them
+            found = self._bins.setdefault(index, _Bin(0))
+            found.best, found.word = 0, None
+            found.count += len(part)
+            found.total += sum(part)
+            found.low, found.high = min(found.low, *part), max(found.high, *part)
+            start = end
 
     def add_rows(self, rows: Iterable[tuple[int, int, float | str]]) -> None:
         """Add rows: wall time, quality, value."""

@@ -2,6 +2,7 @@
 
 import sqlite3
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,12 +13,16 @@ from appliance.adapters.store.bins import Bins, Point
 from appliance.adapters.store.highwater import Head
 from appliance.adapters.store.journal import FLAG, RETAINED, Kind
 from appliance.adapters.store.packs import Numbered
-from appliance.adapters.store.readonly import INTEGERS, read_only, within
+from appliance.adapters.store.readonly import INTEGERS, LONGEST_S, read_only, within
 from appliance.core.clock import Instant
 
 MAX_POINTS = 5000
 MAX_SCAN = 3_000_000
 PAGE = 10_000
+SLICE = 200_000
+"""So many rows are read with one connection: a fraction of the second that it may be open."""
+ANSWER_S = 3.0
+"""So long a question about a stream's history may take altogether."""
 NEAR = 500_000
 """So far back a stream's latest reading is looked for: hours of a busy home, weeks of an ordinary one."""
 
@@ -71,12 +76,20 @@ class History:
                 0
             ]
             end = min(first + MAX_SCAN, 1 << 62 if after is None else after)
-            bins = Bins(since_ns, width, until_ns)
-            bins.add_rows(connection.execute(_OLD, (first, end, since_ns, until_ns, device, metric)))
+            newest = spans.newest(connection)
             streams = _streams(connection, device, metric)
-            for pack in spans.packs(connection, first, end):
-                bins.add(pack, pack.of(streams))
-            return bins.points()
+        bins = Bins(since_ns, width, until_ns)
+        ends = time.monotonic() + ANSWER_S
+        for start in range(first, min(end, newest + 1), SLICE):
+            until = min(start + SLICE, end)
+            left = max(0.0, min(LONGEST_S, ends - time.monotonic()))
+            with read_only(self._readings, left) as connection:
+                bins.add_rows(connection.execute(_OLD, (start, until, since_ns, until_ns, device, metric)))
+                for pack in spans.packs(connection, start, until):
+                    if start <= pack.first < until or start == first:
+                        bins.add(pack.series(streams))
+                    time.sleep(0)  # whoever waits for the interpreter, above all the control loop, gets it
+        return bins.points()
 
     def latest(self, device: str, metric: str) -> Stored | None:
         """Return the newest row of a stream, if it is among the newest half a million of all. Raises StoreError."""

@@ -39,6 +39,8 @@ _LENGTH = struct.Struct("<I")
 _COLUMN = struct.Struct("<IB?qq")
 """Rows, bytes a row, whether they are differences, the least, and the value before the first difference."""
 _INT64 = 1 << 63
+_ALL_DECIMAL = (0, False, _DECIMAL, 0)
+"""What `_COLUMN` says of the tags of a pack in which all is decimal, without the number of rows."""
 
 
 class Columns(NamedTuple):
@@ -77,6 +79,14 @@ class _Head(msgspec.Struct, frozen=True, array_like=True):
     places: int
     reasons: tuple[str, ...]
     words: tuple[str, ...]
+
+
+class Series(NamedTuple):
+    """What was heard of a stream or more: wall times in ns, qualities, values."""
+
+    wall: Sequence[int]
+    quality: Sequence[int]
+    value: Sequence[float | str]
 
 
 _HEAD = msgspec.msgpack.Decoder(_Head)
@@ -155,11 +165,6 @@ class Pack:
         return self._column(2)
 
     @cached_property
-    def quality(self) -> Sequence[int]:
-        """Qualities."""
-        return self._column(3)
-
-    @cached_property
     def value(self) -> Sequence[float | str]:
         """Values, as what they were."""
         tags, scale = self._column(6), 10.0**self._head.places
@@ -178,15 +183,32 @@ class Pack:
 
     def of(self, streams: Sequence[int]) -> list[int]:
         """Return the indices of the rows of these streams."""
-        among = {*streams}
-        return [row for row, stream in enumerate(self.stream) if stream in among]
+        return list(compress(range(len(self)), map({*streams}.__contains__, self.stream)))
+
+    def series(self, streams: Sequence[int]) -> Series:
+        """Return the rows of these streams, decoding no more than that takes."""
+        rows = self.of(streams)
+        if not rows:
+            return Series([], [], [])
+        ahead, boottime = self._column(1), self.boottime
+        wall = [ahead[row] + boottime[row] for row in rows]
+        quality = self._column(3)
+        of_these = {self.stream[row] for row in rows}
+        if len(of_these) == 1 and self._places[6][2:] == _ALL_DECIMAL:
+            # Of one stream after the other: it lies in one piece.
+            begin = sum(map(of_these.pop().__gt__, self.stream))
+            scale = 10.0**self._head.places
+            value: list[float | str] = [one / scale for one in self._column(7)[begin : begin + len(rows)]]
+        else:
+            value = [self.value[row] for row in rows]
+        return Series(wall, [quality[row] for row in rows], value)
 
     def columns(self) -> Columns:
         """Return all of it, as it was packed."""
         known = (None, *self._head.reasons)
         reasons = [known[number] for number in self._column(5)]
         return Columns(
-            self.stream, self.boottime, self.wall, self.value, self.quality, reasons, self._column(4)
+            self.stream, self.boottime, self.wall, self.value, self._column(3), reasons, self._column(4)
         )
 
     def numbered(self) -> list[Numbered]:

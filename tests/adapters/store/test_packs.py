@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.adapters.store import Kind, Store, packs, readonly, retention, schema, spans
+from appliance.adapters.store import Kind, Store, history, packs, readonly, retention, schema, spans
 from appliance.adapters.store.packs import Columns, Pack, pack
 from appliance.core.clock import SECOND, Instant
 from appliance.core.readings import Quality, Reading
@@ -64,6 +64,9 @@ def test_whatever_is_packed_comes_back_as_what_it_was(seed: int) -> None:
     back = Pack(7, packed(3, rows))
     assert repr(list(zip(*back.columns(), strict=True))) == repr(rows), "not the same, type and sign and all"
     assert [(row[0], row[2]) for row in back.numbered()] == [(7 + place, 3) for place in range(len(rows))]
+    for streams in ([3], [1, 2], range(40)):
+        asked = [(row[2], row[4], row[3]) for row in rows if row[0] in streams]
+        assert repr(list(zip(*back.series(streams), strict=True))) == repr(asked)
     assert back.of([1, 2]) == [place for place, row in enumerate(rows) if row[0] in {1, 2}]
 
 
@@ -234,3 +237,19 @@ def test_boots_that_change_within_a_batch_have_packs_of_their_own(tmp_path: Path
     assert [row.at for row in store.queries.heard_since(Instant("boot-2", 0, 0))] == [
         instant(second, "boot-2") for second in range(3)
     ]
+
+
+@pytest.mark.parametrize("size", [1, 7, 64])
+def test_a_history_that_is_read_in_slices_has_each_row_once(
+    size: int, tmp_path: Path, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = keeper.open(tmp_path)
+    for number in range(60):
+        hear(store, number // 6 * 4000 + number, number, boot=f"boot-{number // 6}")
+        if number % 6 == 5:
+            assert keeper.flush(store) is None
+    assert len(lying(tmp_path)) > 5
+    monkeypatch.setattr(history, "SLICE", size)
+    until = instant(60_000).wall_ns
+    [point] = store.queries.readings(AIR, "pm2_5", instant(0).wall_ns, until, 1)
+    assert (point.value, point.low, point.high) == (sum(range(60)) / 60, 0, 59)
