@@ -64,7 +64,7 @@ def preload(state: Path, size: int) -> None:
         batch = [
             Entry(
                 Kind.READING, "zigbee2mqtt/air", "pm25", "\u00b5g/m\u00b3", clock.plus(one * SECOND // 40), 30 * chance.random(),
-                int(Quality.GOOD), None, 0,
+                int(Quality.GOOD), chance.randbytes(32).hex(), 0,
             )
             for one in range(number, number + 20_000)
         ]  # fmt: skip
