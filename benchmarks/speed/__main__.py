@@ -16,7 +16,7 @@ import measuring
 import table
 from node_red import NodeRed
 from profiling import profile
-from systems import ROOT, Daemon, Floor, Paho, PahoFull, System
+from systems import ROOT, Daemon, Floor, HungEdge, Paho, PahoFull, System
 
 # The daemon's home is made with the checkout beside this file, whatever else is installed.
 sys.path.insert(1, str(ROOT))
@@ -24,6 +24,8 @@ sys.path.insert(1, str(ROOT))
 
 SYSTEMS: tuple[System, ...] = (Floor(), Paho(), PahoFull(), NodeRed(), Daemon())
 """In the order of the table; ratios are to the first."""
+ASKED_FOR: tuple[System, ...] = (HungEdge(),)
+"""Only with --only."""
 WRITING_S = 920
 """So long what a home writes is counted: three batches of readings, a snapshot of the senses, and the checkpoint of the start."""
 
@@ -37,8 +39,8 @@ def main() -> None:
         action="store_true",
         help="one short round, to see that it runs: some one and a half minutes",
     )
-    parser.add_argument("--only", action="append", choices=[system.name for system in SYSTEMS], metavar="SYSTEM",
-                        help=f"only this one, may be given again: {', '.join(system.name for system in SYSTEMS)}")  # fmt: skip
+    parser.add_argument("--only", action="append", choices=[system.name for system in (*SYSTEMS, *ASKED_FOR)], metavar="SYSTEM",
+                        help=f"only this one, may be given again: {', '.join(system.name for system in (*SYSTEMS, *ASKED_FOR))}")  # fmt: skip
     parser.add_argument(
         "--writing", type=int, default=WRITING_S, metavar="SECONDS",
         help=f"count so long what a quiet home writes to the disk (default {WRITING_S}; 0 and --quick: not at all)",
@@ -61,6 +63,7 @@ def main() -> None:
         return
 
     chosen = [system for system in SYSTEMS if not given.only or system.name in given.only]
+    chosen += [system for system in ASKED_FOR if given.only and system.name in given.only]
     rounds: dict[str, list[dict[str, float]]] = {system.name: [] for system in chosen}
     notes: list[str] = []
     machine = table.machine(Path(tempfile.gettempdir()))
@@ -78,7 +81,7 @@ def main() -> None:
             try:
                 figures, doubts = measuring.one_round(system, quick=given.quick)
             except RuntimeError as broken:
-                if system is not SYSTEMS[-1] and system is not SYSTEMS[0]:
+                if not isinstance(system, Daemon | Floor):
                     # A rival that fails costs its own figures, not everybody's.
                     notes.append(f"{system.name}, round {number}: {broken}")
                     rounds[system.name].append({})
@@ -87,7 +90,7 @@ def main() -> None:
             rounds[system.name].append(figures)
             notes += [f"{system.name}, round {number}: {doubt}" for doubt in doubts]
 
-    if given.writing and not given.quick and any(system.has_api for system in chosen):
+    if given.writing and not given.quick and Daemon.name in rounds:
         print(f"what is written, for {given.writing} s", file=sys.stderr)
         # Once, since it is counted, not timed.
         written = measuring.written_mb_a_day(lambda: Daemon(channels=("pm2_5",)), given.writing)

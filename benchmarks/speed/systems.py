@@ -7,6 +7,7 @@ import compileall
 import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -143,12 +144,17 @@ class Daemon(System):
         # As pip leaves it: else each start would compile every module, where the environment forbids to keep what is compiled.
         compileall.compile_dir(ROOT / "appliance", quiet=1)
         config = folder / "config.toml"
-        config.write_text(household.daemon_config(port, devices, folder, self.channels), encoding="utf-8")
+        text = household.daemon_config(port, devices, folder, self.channels) + self.more()
+        config.write_text(text, encoding="utf-8")
         try:
             self.heard_s = household.remember(config, alike=self.alike)
         except ApplianceError as broken:
             raise RuntimeError(f"{self.name}: {broken}") from broken
         return [sys.executable, "-m", "appliance", "run", "--config", str(config)]
+
+    def more(self) -> str:
+        """Return what else its config says."""
+        return ""
 
     def ready(self, folder: Path) -> bool:
         try:
@@ -193,3 +199,23 @@ class Daemon(System):
             return answer.status, answer.read().decode()
         finally:
             connection.close()
+
+
+class HungEdge(Daemon):
+    """The daemon, with an edge that takes connections and never says a word. Only where it is asked for."""
+
+    name = "edge-hangs"
+    what = "the daemon beside an edge server that hangs"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._silent: socket.socket | None = None
+
+    def more(self) -> str:
+        if self._silent is None:
+            # The system accepts for it; nobody ever reads.
+            self._silent = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        return f'[edge]\nurl = "http://127.0.0.1:{self._silent.getsockname()[1]}"\ncases_percent = 100.0\nmb_a_day = 1000.0\n'
+
+    def doubts(self, folder: Path) -> list[str]:
+        return [doubt for doubt in super().doubts(folder) if not doubt.startswith("edge was degraded")]
