@@ -1,6 +1,7 @@
 """`appliance edge`: the bigger machine that appliances may ask about hard cases."""
 
 import asyncio
+import gc
 import ssl
 import stat
 import sys
@@ -164,6 +165,8 @@ def serve(
     )  # fmt: skip
 
     def ready(server: "EdgeServer") -> None:
+        gc.collect()
+        gc.freeze()  # models and modules stay: the collector need not look at them again and again
         Systemd().ready()
         shown = f"[{host}]" if ":" in host else host
         click.echo(f"serving on http{'' if tls is None else 's'}://{shown}:{server.port}")

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,7 @@ class Served:
         self._inputs = {one.name: one for one in self.metadata.inputs}
         self.batched = False
         self.batch_s = float("inf")
+        self._single: _Single | None = None
 
     def check(self, inputs: Mapping[str, NDArray[Any]], wanted: Sequence[str]) -> None:
         """Raise WireError (400) where these are not the model's inputs and outputs: names, types or shapes."""
@@ -90,7 +92,11 @@ class Served:
     def run(self, inputs: Arrays) -> Arrays:
         """Return all outputs for inputs that were checked. Raises WireError (400): the model cannot be run on these values."""
         try:
-            said = self._session.run(None, inputs)
+            single = self._single
+            if single is not None and len(next(iter(inputs.values()))) == 1:
+                said = [single.run(next(iter(inputs.values())))]
+            else:
+                said = self._session.run(None, inputs)
         except Exception as broken:  # noqa: BLE001  as above
             raise WireError(400, f"{self.name} cannot be run on this: {str(broken)[:200]}") from None
         if self._head is not None:
@@ -106,6 +112,30 @@ class Served:
             self.run({name: rows})
             took.append(time.perf_counter() - began)
         self.batch_s, self.batched = min(took), True
+        self._single = _Single(
+            self._session, name, rows.shape[1], self.outputs[0], self.metadata.outputs[0].shape[1]
+        )
+
+
+class _Single:
+    """One row and its answer, in places of their own that were bound once: a few microseconds less than finding them anew."""
+
+    def __init__(
+        self, session: ort.InferenceSession, name: str, features: int, output: str, labels: int
+    ) -> None:
+        self._session = session
+        self._row, self._answer = np.zeros((1, features), np.float32), np.zeros((1, labels), np.float32)
+        self._bound = session.io_binding()
+        self._bound.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(self._row))
+        self._bound.bind_ortvalue_output(output, ort.OrtValue.ortvalue_from_numpy(self._answer))
+        self._free = Lock()
+
+    def run(self, row: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the answer (1, L) to `row` (1, F)."""
+        with self._free:
+            self._row[:] = row
+            self._session.run_with_iobinding(self._bound)
+            return self._answer.copy()
 
 
 def served_bundle(folder: Path, name: str, version: str | None, max_batch: int) -> Served:
