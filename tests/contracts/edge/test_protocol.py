@@ -152,7 +152,10 @@ def test_what_is_wrong_is_refused_and_the_next_is_answered(url, told, rows, fore
     accepted = {}
     # Triton answers 500 to what is no JSON, MLServer tells some errors in words of its own; ours says whose fault it is.
     worst, word = (599, b"") if foreign else (499, b"error")
-    for name, (path, body, headers) in wrong(told).items():
+    cases = wrong(told)
+    if not has_bytes(url):
+        del cases["lying length"]  # a header of the extension that this server does not have
+    for name, (path, body, headers) in cases.items():
         status, _, said = ask(url, "POST", path, body, {"content-type": "application/json", **headers})
         if not (400 <= status <= worst and word in said):
             accepted[name] = status
