@@ -2,6 +2,7 @@
 
 from appliance.bundle.checking import (
     MAX_FILE,
+    REFITS,
     TEACHER,
     TEACHER_OPERATORS,
     Bundle,
@@ -19,6 +20,7 @@ from appliance.bundle.shelf import Shelf, Standing
 
 __all__ = [
     "MAX_FILE",
+    "REFITS",
     "TEACHER",
     "TEACHER_OPERATORS",
     "Bundle",

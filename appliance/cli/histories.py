@@ -18,7 +18,7 @@ from appliance.core.clock import SECOND, Instant
 from appliance.core.home import Home
 from appliance.core.intake import Intake
 from appliance.core.payloads import Decoder
-from appliance.daemon.edging import bigger
+from appliance.daemon.edging import bigger, made_here
 from appliance.daemon.identity import state_folder
 from appliance.daemon.models import OWN, load_models
 from appliance.errors import ConfigError
@@ -52,7 +52,12 @@ def home_of(loaded: Loaded) -> Home:
     classifiers, missing = load_models(specs, state_folder(loaded) / OWN)
     for model, why in missing.items():
         click.echo(f"without the model {model}: {why}", err=True)
-    return Home(specs, classifiers, zone(loaded), edges=bigger(loaded.settings.edge, classifiers))
+    return Home(
+        specs,
+        classifiers,
+        zone(loaded),
+        edges=bigger(loaded.settings.edge, classifiers, made_here(classifiers)),
+    )
 
 
 def zone(loaded: Loaded) -> ZoneInfo:

@@ -4,7 +4,7 @@ Never in here: what an answer is worth (core), or how one is got (the edge adapt
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -78,7 +78,7 @@ class Nearby:
 
     def behind(self, classifiers: Mapping[str, Classifier]) -> Mapping[str, BiggerModel]:
         """Return the bigger models that stand behind `classifiers`, by the local one's name."""
-        return bigger(self._settings, classifiers)
+        return {} if self._settings is None else bigger(self._settings, classifiers, made_here(classifiers))
 
     async def run(self) -> None:
         """Ask the edge what is offered, until cancelled."""
@@ -215,9 +215,23 @@ def _days_needed(edge: BiggerModel) -> int | None:
     return None if needed is None else needed[1]
 
 
-def bigger(settings: EdgeTable | None, models: Iterable[str]) -> dict[str, BiggerModel]:
+def made_here(classifiers: Mapping[str, Classifier]) -> frozenset[str]:
+    """Return the names of those whose version in force this home made for itself."""
+    if not classifiers:
+        return frozenset()
+    from appliance.bundle import REFITS  # noqa: PLC0415  only where there is a model
+
+    return frozenset(name for name, one in classifiers.items() if one.trust.version % REFITS)
+
+
+def bigger(
+    settings: EdgeTable | None, models: Iterable[str], own: Collection[str] = ()
+) -> dict[str, BiggerModel]:
     """Return the bigger models that stand behind `models`, by the local one's name. One without, which the log tells, decides as if there
     were no edge.
+
+    `own` are those of which a version decides that this home made for itself: it stands there since it is better on held-out days of this home, on
+    which nobody has judged the bigger one. So that is not shown to be the better one: its word is shown, and its audits fell nobody.
     """
     if settings is None:
         return {}
@@ -227,7 +241,8 @@ def bigger(settings: EdgeTable | None, models: Iterable[str]) -> dict[str, Bigge
     for model in sorted(models):
         name = settings.models.get(model, model + TEACHER)
         try:
-            found[model] = _bigger(model, name, settings.audits_a_day)
+            made = _bigger(model, name, settings.audits_a_day)
+            found[model] = msgspec.structs.replace(made, better=made.better and model not in own)
         except ModelError as broken:
             log.warning("no bigger model stands behind %s: %s", model, broken)
     return found

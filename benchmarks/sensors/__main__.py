@@ -81,7 +81,7 @@ def stuck() -> None:
 def sums(figure: np.ndarray) -> np.ndarray:
     """Return the greater of the two CUSUM sums after each day (D,), in deviations of the reference days."""
     known = figure[:REFERENCE]
-    deviation = max(float(known.std(ddof=1)), 1e-3 * abs(float(known.mean())))
+    deviation = max(float(known.std(ddof=1)), 1e-3 * abs(float(known.mean())), 1e-9)
     up = down = 0.0
     greater = np.zeros(len(figure))
     for day, off in enumerate((figure - known.mean()) / deviation):

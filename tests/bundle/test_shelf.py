@@ -21,6 +21,7 @@ from appliance.bundle import (
 )
 from appliance.bundle.shelf import KEPT, STANDING
 from appliance.core.features import FeatureSpec
+from appliance.daemon.edging import made_here
 from appliance.daemon.models import load_models
 from appliance.daemon.shadowing import Shadowed
 from appliance.errors import ModelError
@@ -159,9 +160,12 @@ def other_model() -> tuple[bytes, np.ndarray]:
 def test_a_model_trained_here_has_bytes_of_its_own_and_the_same_way_back(shelf, base, tmp_path) -> None:
     model, said = other_model()
     assert shelf.put_retrained(base, trained(base), model, said) == 1
-    assert isinstance(loaded(tmp_path), Shadowed)
+    watched = loaded(tmp_path)
+    assert isinstance(watched, Shadowed)
+    assert not made_here({"presence": watched}), "the shipped one decides"
     shelf.promote()
     own = loaded(tmp_path)
+    assert made_here({"presence": own}) == {"presence"}
     assert own.predict(base.golden_rows) == pytest.approx(said, abs=1e-4)
     assert own.digest != base.digest
     assert own.trust.version == base.card.trust.version + 1
