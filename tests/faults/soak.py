@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from appliance.adapters.store import schema
 from tests.core.payloads.mutation import NASTY
@@ -24,6 +25,7 @@ from tests.faults.control import Told, follow, missed
 from tests.faults.disks import small
 from tests.faults.flood import connected, packet, text
 from tests.faults.handle import Handle
+from tests.faults.inside import tells
 from tests.faults.lab import Lab
 from tests.faults.proxy import Proxy
 from tests.faults.row import Figure, Unavailable, at_least, at_most, exactly
@@ -224,9 +226,11 @@ class Watch:
     """Samples memory, and asks what is recorded, until it ends."""
 
     daemon: Handle
+    in_use: Path
+    """Where the daemon writes how much memory it has in use."""
     told: Told = field(default_factory=Told)
-    samples: list[tuple[float, float, float]] = field(default_factory=list)
-    """Seconds since it began, VmRSS and RssAnon in MiB."""
+    samples: list[tuple[float, float, float, float]] = field(default_factory=list)
+    """Seconds since it began; what is in use, VmRSS and RssAnon in MiB."""
     ends: threading.Event = field(default_factory=threading.Event)
     errors: list[BaseException] = field(default_factory=list)
 
@@ -237,7 +241,8 @@ class Watch:
                 passed = time.monotonic() - began
                 if passed >= due:
                     due += SAMPLE_S
-                    self.samples.append((passed, self.daemon.rss_mib(), self.daemon.anonymous_mib()))
+                    in_use = float(self.in_use.read_text())
+                    self.samples.append((passed, in_use, self.daemon.rss_mib(), self.daemon.anonymous_mib()))
                 with contextlib.suppress(OSError):  # it stands still, or has no place for us
                     self.told.ask(self.daemon)
             except BaseException as broken:
@@ -281,6 +286,7 @@ def soak(lab: Lab, minutes: float, rate: int, fault_every_s: float, kills: int) 
     proxy = lab.ends.enter_context(Proxy(lab.broker.port))
     lab.world
     daemon = lab.daemon(lab.config.format(port=proxy.port), start=False)
+    in_use = tells(daemon)
     faults = FAULTS
     try:
         lab.ends.enter_context(small(daemon.state, DISK))
@@ -288,7 +294,8 @@ def soak(lab: Lab, minutes: float, rate: int, fault_every_s: float, kills: int) 
         print(f"no full disk: {why}", flush=True)
         faults = tuple(fault for fault in FAULTS if fault.inflict is not disk_is_full)
     lab.home(daemon)
-    home, watch = Home(lab, daemon, proxy), Watch(daemon)
+    lab.until(in_use.exists)
+    home, watch = Home(lab, daemon, proxy), Watch(daemon, in_use)
     quick = minutes < 30
     back: dict[str, list[float]] = {}
     with singing(lab.broker.port, rate, ROOMS):
@@ -303,7 +310,7 @@ def soak(lab: Lab, minutes: float, rate: int, fault_every_s: float, kills: int) 
                 home.rest(max(0.0, began + number * fault_every_s - time.monotonic()))
                 came = inflicted(home, fault)
                 back.setdefault(fault.name, []).append(came)
-                rss = watch.samples[-1][1]
+                rss = watch.samples[-1][2]
                 at = time.monotonic() - began
                 print(
                     f"{at:6.0f} s  {fault.name}: in control {came:.2f} s after it; {rss:.1f} MiB", flush=True
@@ -365,13 +372,13 @@ def inflicted(home: Home, fault: Fault) -> float:
     return time.monotonic() - began
 
 
-def memory(samples: list[tuple[float, float, float]], minutes: float) -> list[Figure]:
+def memory(samples: list[tuple[float, float, float, float]], minutes: float) -> list[Figure]:
     """Return how memory grew after the warm-up, and print its means by the minute."""
     warm = min(WARM_UP_S, minutes * 60 / 4)
     kept = [one for one in samples if one[0] >= warm]
     block = min(BLOCK_S, minutes * 60 / 30)
     figures = []
-    for place, name in ((1, "resident"), (2, "anonymous")):
+    for place, name in ((1, "in use"), (2, "resident"), (3, "anonymous")):
         points = blocks([(one[0], one[place]) for one in kept], block)
         print(f"{name} MiB: {' '.join(f'{value:.1f}' for _, value in points)}", flush=True)
         grows, low, high = (one * 3600 for one in slope(points))
@@ -379,7 +386,7 @@ def memory(samples: list[tuple[float, float, float]], minutes: float) -> list[Fi
         judged = minutes >= 30 and place == 1
         bound = f"at 95 % not certain to be above {SLOPE_MIB_H:g}" if judged else "reported"
         holds = not judged or low <= SLOPE_MIB_H
-        figures.append(Figure(f"{name} memory grows by", text, "MiB/h", bound, holds))
+        figures.append(Figure(f"memory, {name}, grows by", text, "MiB/h", bound, holds))
     return figures
 
 

@@ -1,6 +1,7 @@
 """A20: four programs take all that they get of the one core that the daemon has. Promise: rules decide within 200 ms (p99).
 
-Sensors speak 100 times a second meanwhile, and a model looks at each reading. None of it is left out: the daemon needs so little that its turn comes soon.
+The daemon has the precedence that the shipped unit gives it. Sensors speak 100 times a second meanwhile, and a model looks at each reading: none of it
+is left out, since the daemon needs so little that its turn comes soon. How it is without that precedence is reported.
 """
 
 import contextlib
@@ -14,8 +15,9 @@ from pathlib import Path
 from tests.faults.chorus import singing
 from tests.faults.control import PACE_S, follow, percentile
 from tests.faults.lab import Lab
-from tests.faults.row import Figure, Row, Size, at_least, at_most
+from tests.faults.row import Figure, Row, Size, Unavailable, at_least, at_most
 from tests.faults.world import now
+from tests.house.test_deploy import SETTINGS
 
 ROW = Row(
     "A20", "the processor is busy with four others", "rules decide within 200 ms (p99)", minutes=4, alone=True
@@ -36,23 +38,31 @@ def run(lab: Lab, size: Size) -> list[Figure]:
     lab.config += CLEANER
     daemon = lab.home()
     core = max(os.sched_getaffinity(0))
-    for task in Path(f"/proc/{daemon.pid}/task").iterdir():
-        os.sched_setaffinity(int(task.name), {core})
     times = size.of(300, 20)
-    with singing(lab.broker.port, 100, 1):
-        before = [reaction(lab) for _ in range(times // 4)]
-        with busy(core):
-            took = [reaction(lab) for _ in range(times)]
-            heard = daemon.metric("messages_total")
-            began = time.monotonic()
-            time.sleep(2)
-            heard = (daemon.metric("messages_total") - heard) / (time.monotonic() - began)
+    with singing(lab.broker.port, 100, 1), busy(core):
+        for task in tasks(daemon.pid):
+            os.sched_setaffinity(task, {core})
+        without = [reaction(lab) for _ in range(times // 3)]
+        try:
+            for task in tasks(daemon.pid):
+                os.setpriority(os.PRIO_PROCESS, task, int(SETTINGS["Nice"]))
+        except PermissionError:
+            raise Unavailable("nobody here may give a process precedence") from None
+        took = [reaction(lab) for _ in range(times)]
+        heard, began = daemon.metric("messages_total"), time.monotonic()
+        time.sleep(2)
+        heard = (daemon.metric("messages_total") - heard) / (time.monotonic() - began)
     return [
-        Figure("decided within, p99, before", percentile(before, 0.99) * 1e3, "ms", "reported", holds=True),
+        Figure("without precedence, p99", percentile(without, 0.99) * 1e3, "ms", "reported", holds=True),
         Figure("decided within, median", percentile(took, 0.5) * 1e3, "ms", "reported", holds=True),
         at_most("decided within, p99", percentile(took, 0.99) * 1e3, "ms", size.within(0.2) * 1e3),
         at_least("heard meanwhile", heard, "messages/s", 90),
     ]
+
+
+def tasks(pid: int) -> list[int]:
+    """Return the threads of a process."""
+    return [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()]
 
 
 def reaction(lab: Lab) -> float:
