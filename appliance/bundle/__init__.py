@@ -1,5 +1,6 @@
 """A model bundle: card, manifest, golden rows, and verification. Bytes in, values out; no onnxruntime."""
 
+from appliance.bundle.against import Against, Gain
 from appliance.bundle.checking import (
     MAX_FILE,
     REFITS,
@@ -23,9 +24,11 @@ __all__ = [
     "REFITS",
     "TEACHER",
     "TEACHER_OPERATORS",
+    "Against",
     "Bundle",
     "Card",
     "FileEntry",
+    "Gain",
     "Head",
     "Manifest",
     "Refitted",

@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from appliance.bundle.against import Against
 from appliance.bundle.head import Refitted, Retrained
 from appliance.bundle.walk import operators
 from appliance.core.clock import SECOND
@@ -85,7 +86,7 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     """What a model is. It is sure where its prediction set, from `sets`, holds one label, and `novelty` does not find the features unlike
     all that it was trained on. A card without sets is of before there were any: `threshold` is the calibrated top probability from
     which on a prediction counts as GOOD. `guarantees` says what is promised, and what that assumes; `refit` what a home made of it, `retrained`
-    what a home trained in its place.
+    what a home trained in its place; `against`, on a teacher's, what it is worth beside the local model.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     """Bytes of ONNX, parameters, and multiplications or comparisons an answer."""
     refit: Refitted | None = None
     retrained: Retrained | None = None
+    against: Against | None = None
 
     @property
     def made_here(self) -> Refitted | Retrained | None:

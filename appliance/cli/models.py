@@ -16,7 +16,7 @@ from appliance.daemon.models import OWN
 from appliance.errors import ConfigError
 
 if TYPE_CHECKING:
-    from appliance.bundle import Bundle, Card, Score, Shelf
+    from appliance.bundle import Bundle, Card, Gain, Score, Shelf
     from appliance.core.profile import Appliance
     from appliance.daemon.refitting import Report
     from appliance.refit import Outcome
@@ -191,6 +191,12 @@ def _told(bundle: "Bundle") -> Iterator[str]:
             yield f"  at {alpha:<12g}  " + ", ".join(
                 f"{label} from {least:.4f}" for label, least in zip(card.labels, thresholds, strict=True)
             )
+    if card.against is not None:
+        beside = card.against
+        yield f"{'against':<17} {beside.model}, version {beside.version}, digest {beside.digest[:16]}: right more often by (95 %, days drawn anew)"
+        hard = f"where that one is not sure at {beside.alpha:g}"
+        yield f"  {hard:<15} {'on fewer than two held-out days it is not' if beside.hard is None else _gained(beside.hard)}"
+        yield f"  {'everywhere':<15} {_gained(beside.everywhere)}"
     if card.refit is not None:
         made = card.refit
         yield f"refit             the {made.number}., {made.at}: {made.rows} rows of {made.days} days; scale {made.head.scale:g}, shifts {', '.join(f'{one:g}' for one in made.head.bias)}"
@@ -198,6 +204,13 @@ def _told(bundle: "Bundle") -> Iterator[str]:
     if card.retrained is not None:
         anew = card.retrained
         yield f"trained here      the {anew.number}., {anew.at}: {anew.rows} rows of {anew.days} days, which weigh {anew.share:.0%}, beside {anew.lessons} rows of the recipe {anew.recipe[:16]}"
+
+
+def _gained(gain: "Gain") -> str:
+    return (
+        f"{gain.gain:+.4f} ({gain.low:+.4f} to {gain.high:+.4f}) on {gain.rows} rows of {gain.days} days; worst room {gain.worst:+.4f};"
+        f" {'shown' if gain.shown else 'not shown'} to be better"
+    )
 
 
 def _ranges(card: "Card") -> Iterator[str]:

@@ -29,8 +29,8 @@ SUMS_TO_ONE = 1e-3
 class BiggerModel(msgspec.Struct, frozen=True):
     """What a home knows of the bigger model `name` that stands behind a local one: its card, in what matters here.
 
-    `steps` (F,) are by how much each feature may differ in a like case. `better`: its card shows it better on held-out data than the
-    local model; else its word is shown, not heard. `budget`: the share of cases on which the local model may say otherwise,
+    `steps` (F,) are by how much each feature may differ in a like case. `better`: its card shows it better than the local
+    model in its very version, on held-out hard cases; else its word is shown, not heard. `budget`: the share of cases on which the local model may say otherwise,
     by its own card; None: nobody said. An easy case is audited every `audit_every_ns` in the mean; 0: never.
     """
 

@@ -228,7 +228,7 @@ def bigger(
     settings: EdgeTable | None, models: Iterable[str], own: Collection[str] = ()
 ) -> dict[str, BiggerModel]:
     """Return the bigger models that stand behind `models`, by the local one's name. One without, which the log tells, decides as if there
-    were no edge.
+    were no edge. One is better where its card shows that on hard cases, against the very model that is shipped.
 
     `own` are those of which a version decides that this home made for itself: it stands there since it is better on held-out days of this home, on
     which nobody has judged the bigger one. So that is not shown to be the better one: its word is shown, and its audits fell nobody.
@@ -251,7 +251,8 @@ def bigger(
 def _bigger(model: str, name: str, audits_a_day: int) -> BiggerModel:
     from appliance.bundle import TEACHER_OPERATORS, load_bundle, shipped  # noqa: PLC0415  only where there is an edge
 
-    local = load_bundle(shipped(model)).card
+    bundle = load_bundle(shipped(model))
+    local = bundle.card
     teacher = load_bundle(shipped(name), allowed=TEACHER_OPERATORS).card
     if set(teacher.labels) != set(local.labels):
         raise ModelError(
@@ -263,20 +264,13 @@ def _bigger(model: str, name: str, audits_a_day: int) -> BiggerModel:
             f"the card of {name} does not say which cases are alike",
             hint="train it anew: appliance learn run",
         )
-    shared = [
-        (teacher.held_out[key].accuracy, local.held_out[key].accuracy)
-        for key in teacher.held_out
-        if key in local.held_out
-    ]
-    # On all that both were judged by, and on what was recorded, where that is among it.
-    better = bool(shared) and sum(one for one, _ in shared) > sum(two for _, two in shared)
     return BiggerModel(
         name,
         teacher.version,
         teacher.features,
         teacher.trust,
         teacher.steps,
-        better,
+        teacher.against is not None and teacher.against.shows_better_than(bundle.digest),
         local.disagreement,
         DAY_NS // audits_a_day if audits_a_day else 0,
     )

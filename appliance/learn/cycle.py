@@ -35,11 +35,11 @@ GOLDEN_ROWS = 32
 AFTERWARDS = frozenset(
     {
         "reporting.py", "drawing.py", "plumes.py", "pages.py", "baselines.py", "ledger.py", "edge.py", "ensembles.py", "likeness.py",
-        "faults.py", "detection.py", "retraining.py",
+        "faults.py", "detection.py", "retraining.py", "comparing.py",
     }
 )  # fmt: skip
 """Code that no result of a stage depends on, but that of teaching."""
-OF_TEACHING = frozenset({"edge.py", "ensembles.py", "likeness.py"})
+OF_TEACHING = frozenset({"edge.py", "ensembles.py", "likeness.py", "comparing.py"})
 T = TypeVar("T")
 
 
@@ -185,8 +185,9 @@ class Cycle:
 
     @cached_property
     def teaching(self) -> Promoted:
-        """teach: the teacher itself as a bundle, for an edge server."""
-        key = [self.taught.chosen, [code for name, code in self._code if name in OF_TEACHING]]
+        """teach: the teacher itself as a bundle, for an edge server, compared with the student."""
+        code = [code for name, code in self._code if name in OF_TEACHING]
+        key = [self.taught.chosen, self.calibrated.manifest, code]
 
         def make() -> Promoted:
             with threadpool_limits(1):
@@ -195,7 +196,7 @@ class Cycle:
         return self._kept("teach", key, Promoted, make, self.teacher_folder)
 
     def run(self, stage: str) -> None:
-        """Go through all stages up to `stage` (one of `STAGES` before "report"); teaching needs none but training.
+        """Go through all stages up to `stage` (one of `STAGES` before "report").
 
         Raises:
             LearnError: as any of them.
@@ -206,9 +207,8 @@ class Cycle:
             "distil": lambda: self.distilled,
             "prune": lambda: self.pruned,
             "calibrate": lambda: self.calibrated,
+            "teach": lambda: self.teaching,
         }
-        if stage == "teach":
-            stages = {"fetch": stages["fetch"], "train": stages["train"], "teach": lambda: self.teaching}
         for name, make in stages.items():
             make()
             if name == stage:
@@ -232,23 +232,9 @@ class Cycle:
         return fitted.cooled(temperature)
 
     def _calibrate(self) -> Seeds:
-        recipe, table, chosen = self.recipe, self.lessons, self.pruned.chosen
-        columns = [choosing.index_of(table, name) for name in chosen.features]
+        recipe, table, chosen, columns = self.recipe, self.lessons, self.pruned.chosen, self.student_columns
         seeds = range(recipe.seed, recipe.seed + recipe.students.seeds)
-        outcomes = self._trials(
-            [
-                Trial(
-                    table,
-                    chosen.kind,
-                    chosen.size,
-                    tuple(columns),
-                    seed,
-                    self.soft[0],
-                    steps=recipe.students.steps,
-                )
-                for seed in seeds
-            ]
-        )
+        outcomes = self._trials([self._student_trial(seed) for seed in seeds])
         each = tuple(
             msgspec.structs.replace(chosen, judged=table.judge(one.probabilities, recipe.split.judged))
             for one in outcomes
@@ -275,6 +261,27 @@ class Cycle:
         teacher = self.taught.chosen
         seen = tuple(choosing.index_of(self.lessons, name) for name in teacher.features)
         return self._trials([Trial(self.lessons, teacher.kind, -1, seen, self.recipe.seed)])[0].probabilities
+
+    @property
+    def student_columns(self) -> list[int]:
+        """Where the features of the pruned student lie in the lessons' spec."""
+        return [choosing.index_of(self.lessons, name) for name in self.pruned.chosen.features]
+
+    def student_held_out(self) -> NDArray[np.float64]:
+        """Return what the student that is shipped says of held-out rows (N, L), NaN where none was judged."""
+        return self._trials([self._student_trial(self.recipe.seed)])[0].probabilities
+
+    def _student_trial(self, seed: int) -> Trial:
+        chosen = self.pruned.chosen
+        return Trial(
+            self.lessons,
+            chosen.kind,
+            chosen.size,
+            tuple(self.student_columns),
+            seed,
+            self.soft[0],
+            steps=self.recipe.students.steps,
+        )
 
     def golden(self, columns: list[int]) -> NDArray[np.int64]:
         """Return which rows are golden: even ones of the recorded room whose `columns` are known."""

@@ -1,6 +1,6 @@
 """Owns what is made for an edge server: the teacher as a bundle, with thresholds and a novelty region from its own held-out rows.
 
-Never in here: choosing or fitting a teacher, or how it is written. Its card has the same rows as the student's, so that the two can be compared.
+Never in here: choosing or fitting a teacher, how it is written, or how it is compared with its student on the rows that both were judged on.
 """
 
 from pathlib import Path
@@ -10,9 +10,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.bundle import MAX_FILE, TEACHER, Manifest, write_bundle
+from appliance.bundle import MAX_FILE, TEACHER, Against, Manifest, load_bundle, write_bundle
 from appliance.errors import LearnError
-from appliance.learn import calibrating, choosing, likeness
+from appliance.learn import calibrating, choosing, comparing, likeness
 from appliance.learn.carding import About, Told, card_of, widths
 from appliance.learn.choosing import Choice
 from appliance.learn.ensembles import written
@@ -38,7 +38,7 @@ class Promoted(msgspec.Struct, frozen=True):
 
 
 class Classroom(About, Protocol):
-    """What a teacher is made from: a cycle that has trained."""
+    """What a teacher is made from: a cycle that has made its student."""
 
     @property
     def teacher(self) -> Choice:
@@ -48,18 +48,29 @@ class Classroom(About, Protocol):
     def teacher_folder(self) -> Path:
         """Where its bundle belongs."""
 
+    @property
+    def folder(self) -> Path:
+        """Where the bundle of its student lies."""
+
+    @property
+    def student_columns(self) -> list[int]:
+        """Where the student's features lie in the lessons' spec."""
+
     def teacher_held_out(self) -> NDArray[np.float64]:
         """What it says of held-out rows (N, L)."""
+
+    def student_held_out(self) -> NDArray[np.float64]:
+        """What its student says of the same rows (N, L), each fold by one that was fitted without it."""
 
     def golden(self, columns: list[int]) -> NDArray[np.int64]:
         """Which rows are golden, where these columns are known."""
 
 
 def teacher_bundle(room: Classroom) -> Promoted:
-    """Fit the chosen teacher on everything, calibrate it by what it said of held-out rows, and write its bundle.
+    """Fit the chosen teacher on everything, calibrate it by what it said of held-out rows, compare it with its student, and write its bundle.
 
     Raises:
-        LearnError: it is too large for a bundle; a label has too few held-out rows.
+        LearnError: it is too large for a bundle; a label has too few held-out rows; the student's bundle is not the one of this cycle.
     """
     recipe, table, chosen = room.recipe, room.lessons, room.teacher
     columns = [choosing.index_of(table, name) for name in chosen.features]
@@ -99,8 +110,23 @@ def teacher_bundle(room: Classroom) -> Promoted:
     steps = likeness.steps(taught, rows, rooms, widths(table, columns))
     said = calibrating.heated(probabilities, found.temperature)
     card = card_of(room, words, found, judged, said, steps=steps)
+    card = msgspec.structs.replace(card, against=_against(room, comparing.Voice(said, columns, card.trust)))
     picked = room.golden(columns)
     golden = table.rows[picked][:, columns]
     answers = calibrating.heated(taught(golden), found.temperature).astype(np.float32)
     manifest = write_bundle(room.teacher_folder, made.model, card, golden, answers, table.labels[picked])
     return Promoted(manifest, judged)
+
+
+def _against(room: Classroom, teacher: comparing.Voice) -> Against:
+    table, columns, local = room.lessons, room.student_columns, load_bundle(room.folder)
+    probabilities = room.student_held_out()
+    found = calibrating.calibrate(room.recipe, table, probabilities, columns)
+    # Its novelty region rests on all rows and on no probability: the card's is what a home judges by.
+    if found.sets != local.card.sets:
+        raise LearnError(
+            f"{room.folder} holds another student than the one that is compared: its thresholds are others",
+            hint=f"make it anew, with an empty --work folder: appliance learn calibrate {room.recipe.name}",
+        )
+    student = comparing.Voice(calibrating.heated(probabilities, found.temperature), columns, local.card.trust)
+    return comparing.against(table, student, teacher, local, room.recipe.seed)

@@ -290,9 +290,9 @@ def page(
 def heard(told: Told) -> str:
     """Whether a home would act on the teacher's word at all, and what the likeliest labels alone are worth."""
     by_card = (
-        "The teacher's card shows it better on held-out rows, so a home acts on its word."
+        "The teacher's card shows it better on the hard cases of held-out days, so a home acts on its word."
         if told.better
-        else "The teacher's card does not show it better on held-out rows, so a home shows its word and does not act on it: what follows is what acting would give."
+        else "The teacher's card does not show it better on the hard cases of held-out days, so a home shows its word and does not act on it: what follows is what acting would give."
     )
     local, edge = told.likeliest
     return f"{by_card} The likeliest label, sure or not, is right in {local:.4f} (local) and {edge:.4f} (teacher)."

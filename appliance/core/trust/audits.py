@@ -102,7 +102,7 @@ def audited(
     """Return what is known after the local model was sure of `local` where the bigger one thinks `edge` the likeliest.
 
     `budget`: the share of held-out rows at which the local card says that they disagree. `better`: whether the bigger model's card shows it
-    better on held-out data; where it is not, disagreement may be its own error, is shown, and fells nobody.
+    better than this local one; where it is not, disagreement may be its own error, is shown, and fells nobody.
 
     The model **falls** when the evidence that it disagrees more often than its budget reaches 1 / level. The share of a block, which is
     one or more whole days, is one observation: while its mean, given the blocks before, is within the budget, the model ever falls with a
