@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from appliance.config.tables import EdgeTable
-from appliance.daemon.edging import bigger
 from tests.adapters.conftest import ROOT, until_sync
 from tests.daemon.conftest import Daemon, Fan, in_control
 
@@ -130,11 +128,3 @@ def test_an_edge_that_is_a_strangers_unencrypted_is_refused_at_the_start(
     told = daemon.refuses()
     assert "[edge]" in told
     assert "https" in told
-
-
-def test_a_version_that_the_home_made_is_not_felled_by_a_model_that_nobody_judged_there() -> None:
-    settings = EdgeTable(url="http://127.0.0.1:1")
-    assert bigger(settings, ["presence"])["presence"].better
-    own = bigger(settings, ["presence"], own=["presence"])["presence"]
-    assert not own.better
-    assert own.budget is not None, "what it disagrees in is measured and shown all the same"

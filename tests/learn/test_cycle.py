@@ -1,11 +1,12 @@
 """From a table of one's own to a bundle that the daemon loads: other channels, another interval, one command; resumed, seeded, refused."""
 
+import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from appliance.adapters.classifier import OnnxClassifier
-from appliance.bundle import TEACHER_OPERATORS, load_bundle, shipped
+from appliance.bundle import TEACHER_OPERATORS, load_bundle, shipped, write_bundle
 from appliance.cli import cli
 from appliance.errors import BudgetError, LearnError, ModelError
 from appliance.learn import choosing, edge
@@ -77,6 +78,11 @@ def test_the_teacher_becomes_a_bundle_of_its_own_and_is_not_made_twice(trained, 
     assert card.features.features == tuple(
         choosing.features_of(trained.lessons, trained.taught.chosen.features)
     )
+    beside, local = card.against, load_bundle(trained.folder)
+    assert (beside.model, beside.version, beside.digest) == ("used", local.card.version, local.digest)
+    assert beside.everywhere.rows == sum(one.rows for one in student.held_out.values())
+    assert beside.everywhere.days == len(np.unique(trained.lessons.block))
+    assert beside.hard is None or beside.hard.rows < beside.everywhere.rows
     later = room(seed=9)
     said = OnnxClassifier(bundle).predict(matrix(later, card.features))
     known = np.isfinite(said).all(axis=1)
@@ -86,6 +92,23 @@ def test_the_teacher_becomes_a_bundle_of_its_own_and_is_not_made_twice(trained, 
     resumed.run("teach")
     assert resumed.teaching == trained.teaching
     assert resumed.calibrated.manifest == manifest
+
+
+def test_a_teacher_is_not_compared_with_a_student_of_another_training(trained, tmp_path) -> None:
+    """The comparison would stand on the card of a model that nobody compared it with."""
+    trained.run("calibrate")
+    local = load_bundle(trained.folder)
+    sets = msgspec.structs.replace(
+        local.card.sets, thresholds=tuple((one / 2, two) for one, two in local.card.sets.thresholds)
+    )
+    card = msgspec.structs.replace(local.card, sets=sets)
+    folder = tmp_path / "used"
+    write_bundle(folder, local.model, card, local.golden_rows, local.golden_probabilities)
+    cycle = cycle_in(trained.beside)
+    assert cycle.calibrated.manifest == trained.calibrated.manifest
+    cycle.folder = folder
+    with pytest.raises(LearnError, match="another student"):
+        edge.teacher_bundle(cycle)
 
 
 def test_a_stage_that_was_cut_off_is_done_anew(trained, tmp_path) -> None:
