@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import msgspec
 
 from appliance.adapters.clock import SystemClock
-from appliance.adapters.http.port import AuditView, CountedView, EdgeView, PartView
+from appliance.adapters.http.port import AuditView, CountedView, EdgeView, MetricView, PartView
 from appliance.config import Loaded
 from appliance.config.tables import EdgeTable
 from appliance.core.clock import SECOND
@@ -104,6 +104,30 @@ class Nearby:
         status = self.status()
         answers = None if status is None else msgspec.to_builtins(status)
         return EdgeView(answers, tuple(_audits(controller)))
+
+    def metrics(self) -> list[MetricView]:
+        """Return what it counted; nothing where there is no edge."""
+        status = self.status()
+        if status is None:
+            return []
+        counts = {
+            "offered": (status.offered, "Cases and audits that were offered to the edge."),
+            "answered": (status.answered, "Of these, answered by it."),
+            "cached": (status.cached, "Of these, answered by the cache."),
+            "failed": (sum(status.failed.values()), "Questions to the edge that got no answer to believe."),
+            "bytes": (status.budget.bytes_out + status.budget.bytes_in, "Bytes to and from the edge."),
+        }
+        return [
+            MetricView(f"appliance_edge_{name}_total", "counter", what, (({}, float(count)),))
+            for name, (count, what) in counts.items()
+        ] + [
+            MetricView(
+                "appliance_edge_connected",
+                "gauge",
+                "Whether the edge answers.",
+                (({}, float(status.breaker == "closed")),),
+            )
+        ]
 
     def parts(self) -> list[PartView]:
         """Return what health says of it: away or not believed is degraded, as rules and the local model decide alone."""

@@ -195,6 +195,7 @@ async def _live(
         )
         timekeeping = Timekeeping(clock)
         views.vitals.more = lambda: [*life.parts(), *timekeeping.parts(), *edge.parts()]
+        views.vitals.counted = edge.metrics
         views.on_edge = lambda: edge.view(controller)
         views.on_safe_mode_end = lambda: life.end_safe_mode("a person ended it")
         store.on_commit = views.feeding.on_commit

@@ -30,6 +30,8 @@ class Vitals:
         """How many messages the link has dropped before anybody looked into them."""
         self.more: Callable[[], Sequence[PartView]] = tuple
         """What others have to say of the whole."""
+        self.counted: Callable[[], Sequence[MetricView]] = tuple
+        """What others have counted."""
         self.page_gone: str | None = None
         """Why nobody serves the page, where control goes on without."""
         self.late: Callable[[], int] = int
@@ -130,6 +132,7 @@ class Vitals:
             for place, label in enumerate(model.labels)
         ]
         return [
+            *self.counted(),
             MetricView(
                 "appliance_labels_total", "counter", "Labels of now that a model heard of, by what was so.",
                 tuple((labels, heard) for labels, heard, _ in told),

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,6 +70,8 @@ def test_an_edge_that_leaves_is_told_holds_up_nothing_and_is_found_again(
     assert daemon.part("edge") == "ok"
     (audit,) = daemon.ask("/v1/edge")["audits"]
     assert (audit["model"], audit["edge"], audit["acts"]) == ("presence", "presence-teacher", True)
+    with urllib.request.urlopen(f"{daemon.url}/metrics", timeout=10) as counted:
+        assert "appliance_edge_connected 1" in counted.read().decode()
     server.end()
     fan.air(40)
     until_sync(lambda: fan.commands == ["9"])
