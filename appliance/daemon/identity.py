@@ -3,6 +3,7 @@
 Never in here: checking a token (the HTTP adapter does). Files are made once, with mode 0600.
 """
 
+import contextlib
 import logging
 import os
 import secrets
@@ -62,6 +63,19 @@ def password(loaded: Loaded) -> str | None:
     return secret(
         loaded.settings.mqtt.password_file, loaded.folder, key="mqtt.password_file", what="password"
     )
+
+
+def tell_url(folder: Path, url: str) -> None:
+    """Write down where the page is, whole or not at all: on a full disk half of it would lead nowhere. Raises OSError."""
+    path = folder / "url"
+    new = path.with_suffix(".new")
+    try:
+        new.write_text(url + "\n", encoding="ascii")
+        new.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
+        raise
 
 
 def _kept(path: Path, make: Callable[[], str]) -> str:

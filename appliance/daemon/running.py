@@ -352,7 +352,7 @@ async def _serve(
     server = await asyncio.to_thread(_listen, settings.http, views, token)
     _settle()
     try:
-        (folder / "url").write_text(server.url + "\n", encoding="ascii")
+        identity.tell_url(folder, server.url)
     except OSError as broken:
         # The command line then does not find the page by itself; nothing else is lost.
         log.warning("where the page is can't be written down: %s", broken.strerror)
