@@ -75,7 +75,7 @@ async def test_a_decision_carries_every_voice_and_input(home, client):
     assert told["because"] == "the fine dust is 40 µg/m³, above 12"
     fallback = next(voice for voice in told["voices"] if voice["source"] == "fallback")
     assert fallback["limited_by"] == "rule clean_air"
-    assert {"channel", "value", "unit", "age_s", "quality", "reason"} == set(told["inputs"][0])
+    assert {"channel", "value", "unit", "age_s", "quality", "reason", "by"} == set(told["inputs"][0])
 
 
 async def test_why_is_one_sentence_with_the_decision_behind_it(home, client):
