@@ -12,8 +12,10 @@ from appliance.adapters.store import spans
 DAY_NS = 86_400 * 1_000_000_000
 STEP_DECISIONS = 200
 STEP_READINGS = 4000
-FREE_PAGES = 500
-"""A step of readings frees about a tenth of them, so the file shrinks as fast as it is emptied."""
+STEP_PACKED = 16_000
+"""Of readings in packs, which are a row for thousands of them."""
+FREE_BYTES = 2 << 20
+"""So much a step gives back to the disk: more than a step of readings frees, so the file shrinks as fast as it is emptied."""
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -68,7 +70,8 @@ def forget_readings(connection: sqlite3.Connection, limits: Limits, now_wall_ns:
     young = connection.execute(
         "SELECT MIN(first) FROM batches WHERE high >= ?", (now_wall_ns - limits.readings_days * DAY_NS,)
     ).fetchone()[0]
-    until = min(low + STEP_READINGS, newest if too_much or young is None else min(young, newest))
+    step = STEP_READINGS if connection.execute("SELECT MIN(seq) FROM readings").fetchone()[0] else STEP_PACKED
+    until = min(low + step, newest if too_much or young is None else min(young, newest))
     if until <= low:
         return False
     # A pack is forgotten whole: it lies in its batch from end to end.
@@ -95,7 +98,8 @@ def forget_readings(connection: sqlite3.Connection, limits: Limits, now_wall_ns:
 
 def _shrink(connection: sqlite3.Connection) -> None:
     # As a script, which is run to its end: `execute` stops after the first page.
-    connection.executescript(f"PRAGMA incremental_vacuum({FREE_PAGES})")
+    page = connection.execute("PRAGMA page_size").fetchone()[0]
+    connection.executescript(f"PRAGMA incremental_vacuum({FREE_BYTES // page})")
 
 
 def _bytes(connection: sqlite3.Connection) -> int:
