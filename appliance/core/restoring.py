@@ -75,7 +75,8 @@ def unpack(blob: bytes, state: State) -> State:
 def reconfigured(state: State, fresh: State, changed: Container[str]) -> State:
     """Return `fresh`, the start of a home by a new config, with what `state` remembers and senses of each appliance that stayed.
 
-    `changed` are the appliances that stayed by name but are another device now: of these nothing is kept. Models speak anew.
+    `changed` are the appliances that stayed by name but are another device now: of these nothing is kept. Models speak anew,
+    and so does the edge: what it said was of the bigger model that stood there before, in the order of that one's labels.
     """
     appliances = {}
     for name, new in fresh.appliances.items():
@@ -96,7 +97,14 @@ def reconfigured(state: State, fresh: State, changed: Container[str]) -> State:
             for channel, told in new.words.items()
         }
         appliances[name] = replace(
-            old, senses=senses, words=words, learned=new.learned, last=None, ends=None, wake_ns=new.wake_ns
+            old,
+            senses=senses,
+            words=words,
+            learned=new.learned,
+            offered=new.offered,
+            last=None,
+            ends=None,
+            wake_ns=new.wake_ns,
         )
     return replace(state, appliances=appliances, wake_ns=0)
 

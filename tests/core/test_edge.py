@@ -10,10 +10,11 @@ from appliance.core.arbitration import Authority
 from appliance.core.clock import SECOND
 from appliance.core.controller import Controller
 from appliance.core.edge import AGAIN_NS, BiggerModel
-from appliance.core.events import AskEdge, EdgeAnswered, Memory, Remember
+from appliance.core.events import AskEdge, EdgeAnswered, Memory, Remember, Tick
 from appliance.core.features import Feature, FeatureSpec
 from appliance.core.home import Home
 from appliance.core.readings import Quality
+from appliance.core.restoring import reconfigured
 from appliance.core.trust import Sets, Trust
 from tests.core.home import PROFILE, House
 from tests.core.test_labels import RULE, Nose
@@ -244,3 +245,23 @@ def test_a_doubted_model_that_no_better_one_stands_behind_goes_on() -> None:
     made = house(msgspec.structs.replace(sometimes(), better=False))
     through(made, 96, 0.05, 240)
     assert said(made).quality is Quality.GOOD
+
+
+def test_an_answer_of_another_version_does_not_outlive_the_config_that_asked_it() -> None:
+    made = house()
+    made.say(2, "air", co2=800, pm25=3)
+    answer(made, 3, 0.98)
+    assert said(made).label == "somebody"
+    # The newer one names its labels the other way round.
+    judged = Trust(
+        ("nobody", "somebody"), 0.5, Sets((0.1,), ((0.4, 0.4),), (100, 100)), None, ("co2", "dust"), 3
+    )
+    newer = msgspec.structs.replace(BIGGER, version=3, trust=judged)
+    after = Home([made.spec], {"nose": Unsure()}, ZoneInfo("UTC"), edges={"nose": newer})
+    now, state = made.start.plus(4 * SECOND), made.controller.state
+    made.controller = Controller(after, reconfigured(state, after.at_start({}, now), set()))
+    made.events(4, Tick())
+    assert (said(made).by, said(made).quality) == (None, Quality.UNCERTAIN), (
+        "those of before were read as this one's"
+    )
+    assert asked(made)[-1].version == 3, "a hard case, and the newer one was not asked yet"
