@@ -12,6 +12,7 @@ from appliance.adapters.systemd import Systemd
 from appliance.core.clock import Instant
 from appliance.core.controller import Controller
 from appliance.core.events import Event, LinkChanged, Tick
+from appliance.core.home import Home
 from appliance.core.intake import Intake
 from appliance.core.payloads.message import Message
 from appliance.daemon.hearing import Hearing
@@ -42,6 +43,8 @@ class Control:
         self.clock = clock
         self.connected = False
         self.turns = 0
+        self.cases = 0
+        """Rows that models with a bigger one behind them decided, never those of suppositions: what the edge may be asked is a share of these."""
         self.last_tick_s: float | None = None
         """When the last full cycle ended, on the machine's own monotonic clock."""
         self.missing_models: Mapping[str, str] = {}
@@ -80,7 +83,10 @@ class Control:
 
     def turn(self, events: Sequence[Event], at: Instant) -> None:
         """Decide about `events`, and perform what follows."""
+        home = self.controller.home
+        before = _asked(home)
         effects = self.controller.handle(events, at)
+        self.cases += _asked(home) - before
         self.performer.keep(events, effects, at)
         for effect in effects:
             self.performer.perform(effect, at)
@@ -106,3 +112,11 @@ class Control:
                 self.last_tick_s = time.monotonic()
                 systemd.alive()
                 fed()
+
+
+def _asked(home: Home) -> int:
+    """Return how many rows the models with a bigger one behind them were asked so far; one that does not count was asked none."""
+    count = 0
+    for name in home.edges:
+        count += getattr(home.classifiers.get(name), "asked", 0)
+    return count

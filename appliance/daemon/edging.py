@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -37,13 +37,6 @@ DAY_NS = 86_400 * SECOND
 CACHE = "edge-cache.sqlite"
 DAYS_TOLD = 2_900_000
 """Calendars end in the year 9999."""
-
-
-@runtime_checkable
-class Asked(Protocol):
-    """A classifier that counts the rows that it was asked."""
-
-    asked: int
 
 
 class Nearby:
@@ -85,15 +78,12 @@ class Nearby:
         if self._edge is not None:
             await self._edge.run()
 
-    def look(self, home: Home) -> None:
-        """Tell the budget how many cases `home` had since the last look; call it every second."""
+    def look(self, home: Home, cases: int) -> None:
+        """Tell the budget that `home` had so many `cases` since its start (`Control.cases`); call it every second."""
         if self._edge is None:
             return
-        models = [model for name, model in home.classifiers.items() if name in home.edges]
-        asked = sum(model.asked for model in models if isinstance(model, Asked))
-        if home is self._home:
-            self._edge.seen(asked - self._counted)
-        self._home, self._counted = home, asked
+        self._edge.seen(cases - self._counted)
+        self._home, self._counted = home, cases
 
     def status(self) -> "EdgeStatus | None":
         """Return how it is; None where there is none."""
@@ -218,7 +208,7 @@ def _audits(controller: Controller) -> Iterator[AuditView]:
                 stands.high,
                 stands.level,
                 edge.budget,
-                _days_needed(edge),
+                _days_needed(edge, 1 if audits is None else audits.number, acts=stands.acts),
                 0 if audits is None else audits.labelled,
                 0 if audits is None else audits.missed,
                 tuple(
@@ -231,11 +221,13 @@ def _audits(controller: Controller) -> Iterator[AuditView]:
             )
 
 
-def _days_needed(edge: BiggerModel) -> int | None:
-    """Return in how many days a rate of five times the budget takes the authority away, in nine of ten cases; None: it never does."""
-    if edge.budget is None or not edge.audit_every_ns or not edge.better:
+def _days_needed(edge: BiggerModel, number: int, *, acts: bool) -> int | None:
+    """Return in how many days a rate of five times the budget takes the authority away, in nine of ten cases, in the sequence `number` of
+    audits: each change of standing makes it longer. None: it never does, or has.
+    """
+    if not acts or edge.budget is None or not edge.audit_every_ns or not edge.better:
         return None
-    needed = days_to_fall(edge.budget, min(5 * edge.budget, 0.5), round(DAY_NS / edge.audit_every_ns))
+    needed = days_to_fall(edge.budget, min(5 * edge.budget, 0.5), round(DAY_NS / edge.audit_every_ns), number)
     return None if needed is None else needed[1]
 
 

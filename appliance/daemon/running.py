@@ -305,7 +305,7 @@ async def _look_around(
         views.feeding.tell_changes()
         telling.changes()
         life.look(turning=views.vitals.turning)
-        edge.look(control.controller.home)
+        edge.look(control.controller.home, control.cases)
         if not watchdog.alive():
             raise RuntimeError("the watchdog has died; the service manager starts the daemon anew")
         if not store.alive():

@@ -131,3 +131,43 @@ def test_an_edge_that_is_a_strangers_unencrypted_is_refused_at_the_start(
     told = daemon.refuses()
     assert "[edge]" in told
     assert "https" in told
+
+
+def test_a_version_that_the_home_made_is_not_felled_by_a_model_that_nobody_judged_there() -> None:
+    settings = EdgeTable(url="http://127.0.0.1:1")
+    assert bigger(settings, ["presence"])["presence"].better
+    own = bigger(settings, ["presence"], own=["presence"])["presence"]
+    assert not own.better
+    assert own.budget is not None, "what it disagrees in is measured and shown all the same"
+
+
+def test_what_is_only_supposed_buys_no_share_of_cases(daemon: Daemon, fan: Fan, server: Server) -> None:
+    server.start()
+    near(daemon, server)
+    daemon.start()
+    in_control(daemon, fan)
+
+    def seen() -> int:
+        return int(daemon.ask("/v1/edge")["answers"]["budget"]["seen"])
+
+    fan.broker.publish("zigbee2mqtt/air", '{"co2":700}')
+    until_sync(lambda: seen() > 0)
+    before = seen()
+    for _ in range(100):  # anybody who may read may suppose, without a token
+        daemon.ask("/v1/decide", "POST", {"appliance": "fan", "readings": [{"channel": "co2", "value": 900}]})
+    now = seen()
+    fan.broker.publish("zigbee2mqtt/air", '{"co2":701}')
+    until_sync(lambda: seen() > now)
+    assert seen() - before < 50, "suppositions were counted as decided cases"
+    assert daemon.stop() == 0
+
+
+def test_a_demo_whose_edge_can_not_be_is_refused_in_words() -> None:
+    command = [sys.executable, "-m", "appliance", "demo", "--port", "0", "--seconds", "5", "--edge"]
+    for url in ("nas", "http://93.184.216.34"):
+        told = subprocess.run(
+            [*command, url], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert told.returncode == 78
+        assert "Traceback" not in told.stderr
+        assert "edge" in told.stderr
