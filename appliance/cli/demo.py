@@ -18,6 +18,7 @@ from appliance.core.events import Decision
 from appliance.core.explain import sentence
 from appliance.daemon import run
 from appliance.daemon.pretending import pretend
+from appliance.errors import ApplianceError
 from appliance.simulate import Home
 
 START = "2026-01-12T17:15"
@@ -105,15 +106,18 @@ async def _show(config: Path, broker_port: int, speed: float, seed: int, seconds
             click.echo(text)
         early = None
 
-    async with asyncio.TaskGroup() as group:
-        pretending = group.create_task(
-            pretend(home, Address("127.0.0.1", broker_port, "simulated-home"), clock)
-        )
-        daemon = group.create_task(
-            run(load_settings(config, {}), clock=clock, observers=[told], on_url=serving)
-        )
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await asyncio.shield(asyncio.wait([daemon]))
-        daemon.cancel()
-        pretending.cancel()
+    try:
+        async with asyncio.TaskGroup() as group:
+            pretending = group.create_task(
+                pretend(home, Address("127.0.0.1", broker_port, "simulated-home"), clock)
+            )
+            daemon = group.create_task(
+                run(load_settings(config, {}), clock=clock, observers=[told], on_url=serving)
+            )
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await asyncio.shield(asyncio.wait([daemon]))
+            daemon.cancel()
+            pretending.cancel()
+    except* ApplianceError as failed:
+        raise failed.exceptions[0] from None

@@ -60,7 +60,8 @@ def _answers(of: dict[str, Any]) -> Iterator[str]:
             )
     yield (
         f"offered {of['offered']}: {of['cached']} cached, {of['answered']} answered, {of['gone']} while it was away,"
-        f" {of['disbelieved']} not believed, {of['late']} too late"
+        f" {of['disbelieved']} not believed, {of['late']} too late,"
+        f" {budget['refused_cases'] + budget['refused_bytes']} refused by the budget"
     )
     if of["failed"]:
         yield "failed: " + ", ".join(f"{count} {why}" for why, count in sorted(of["failed"].items()))

@@ -90,7 +90,7 @@ class EdgeSettings(msgspec.Struct, frozen=True):
             host.encode("idna")
         except ValueError:
             raise ConfigError(
-                f"[edge] url {self.url!r} is no address", hint="write it as http://nas.local:8322"
+                f"[edge] url {self.url!r} is no address", hint="write it as http://nas.local:8478"
             ) from None
         if self.encrypted:
             (self.tls or Tls(section="edge.tls")).context()

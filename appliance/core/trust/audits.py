@@ -6,7 +6,7 @@ Never in here: when one is drawn, who is asked, or which voice speaks instead.
 What is said holds at every audit at once (`sequences`), so that it may be looked at, and acted upon, after each.
 """
 
-from math import log
+from math import ceil, log
 
 import msgspec
 from msgspec.structs import replace
@@ -23,6 +23,8 @@ LEAST_BUDGET = 0.005
 """A card's disagreement counts as this much at least: no card rests on so many days that it could tell less from nothing."""
 BLOCK = 24
 """So many audits at least make a block, of whole days: what is so for a day counts as one thing, not as many (docs/audits.md)."""
+MOST_COUNTED = 480
+"""Audits a day, when it is told how many days a fall takes."""
 BLOCKS_ANEW, AUDITS_ANEW = 7, 64
 """After so many blocks, or audits where it has fallen, evidence begins anew."""
 
@@ -183,10 +185,14 @@ def standing(audits: Audits | None, version: int) -> Standing:
 
 
 def days_to_fall(budget: float, rate: float, a_day: int = 48, number: int = 1) -> tuple[int, int] | None:
-    """Return within how many days, of `a_day` audits (BLOCK at least), half and nine of ten of models that disagree at `rate` fall, in
-    the sequence `number`; None: never, as far as is promised.
+    """Return within how many days, of `a_day` audits, half and nine of ten of models that disagree at `rate` fall, in the sequence
+    `number`; None: never, as far as is promised. Where there are fewer than BLOCK a day an observation takes several days; of more than
+    MOST_COUNTED so many are counted, as the rest hastens nothing that is worth the time to tell.
     """
-    return shares_needed(max(budget, LEAST_BUDGET), rate, a_day, Audits(0, number=number).level)
+    days = ceil(BLOCK / a_day)
+    size = min(a_day * days, MOST_COUNTED)
+    needed = shares_needed(max(budget, LEAST_BUDGET), rate, size, Audits(0, number=number).level)
+    return None if needed is None else (needed[0] * days, needed[1] * days)
 
 
 def audits_to_rise(budget: float, rate: float, number: int = 2, share: float = 0.9) -> int | None:

@@ -62,11 +62,13 @@ def staked(bound: float, share: float) -> tuple[float, ...]:
     return tuple(1.0 + stake * (share / bound - 1.0) for stake in STAKES)
 
 
+@lru_cache(maxsize=64)
 def shares_needed(bound: float, rate: float, size: int, level: float) -> tuple[int, int] | None:
     """Return after how many shares of `size` independent trials each, at `rate`, half and nine of ten of all cases have reached 1 / `level`
     for a mean above `bound`; None: never.
 
     Of the first beginning and the best stake alone, with the sum of logarithms taken for normal; the others hasten it.
+    `size` is 1,000 at most: beyond, what can be drawn is more than a float holds.
     """
     chances = [comb(size, count) * rate**count * (1.0 - rate) ** (size - count) for count in range(size + 1)]
     found: list[tuple[float, float]] = []

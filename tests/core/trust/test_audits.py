@@ -452,6 +452,18 @@ def test_what_was_never_audited_acts_on_its_card() -> None:
     assert "not audited yet" in standing(None, 4).because
 
 
+@pytest.mark.parametrize("a_day", [1, 7, 23, 24, 480, 1030, 1440])
+def test_days_are_told_for_every_number_of_audits_that_a_config_may_ask_for(a_day) -> None:
+    half, most = days_to_fall(BUDGET, 5 * BUDGET, a_day)
+    assert 3 <= half <= most, "a fall needs three days at least"
+
+
+def test_few_audits_a_day_take_several_days_for_each_observation() -> None:
+    half, most = days_to_fall(BUDGET, 5 * BUDGET, BLOCK)
+    assert days_to_fall(BUDGET, 5 * BUDGET, BLOCK // 4) == (4 * half, 4 * most)
+    assert days_to_fall(BUDGET, 5 * BUDGET, 1) == (BLOCK * half, BLOCK * most)
+
+
 def test_what_can_never_be_shown_has_no_number() -> None:
     assert days_to_fall(BUDGET, BUDGET / 2) is None
     assert audits_to_rise(BUDGET, RISE * BUDGET) is None

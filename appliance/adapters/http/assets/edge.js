@@ -14,6 +14,8 @@ function answers(of) {
     `${of.answered} answered, ${of.cached} from the cache${cache.hit_share === null ? "" : ` (${percent(cache.hit_share)} of lookups)`}.`,
     `Asked in ${budget.asked} of ${budget.seen} cases, of at most ${words.number(budget.cases_percent)} %; ${words.number(mb)} MB, of at most ${words.number(budget.mb_a_day)} a day.`,
   ];
+  const refused = budget.refused_cases + budget.refused_bytes;
+  if (refused) lines.push(`${refused} were not asked, as the budget was spent.`);
   for (const { name, believed, why, wrong_hits: wrong } of of.teachers) {
     if (!believed) lines.push(`${name} is not believed: ${why}.`);
     if (wrong.asked) lines.push(`${wrong.wrong} of ${wrong.asked} cached answers of ${name} that were asked again were wrong: ${percent(wrong.low)} to ${percent(wrong.high)}.`);
