@@ -14,6 +14,9 @@ MAX_LINE = 2000
 WITH_TRACE = 700
 """Bytes of a text that has a trace after it: so the trace's end, which says what broke, has its place."""
 
+TALKATIVE = ("httpx", "httpcore")
+"""They have a line for each request, which would fill a log that is kept for what changes."""
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -67,6 +70,8 @@ def set_up_logs(level: str, stream: TextIO) -> None:
         handler = logging.StreamHandler(stream)
         handler.setFormatter(JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
 def _begin(text: str, room: int) -> str:

@@ -93,3 +93,14 @@ def test_on_a_terminal_too_the_escape_does_not_come_through(root_logger):
     without_colours = re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue())
     assert "\x1b" not in without_colours
     assert r"[red]\x1b]0;title\x07\x1b[2J" in without_colours
+
+
+@pytest.mark.parametrize("level", ["debug", "info", "error"])
+def test_what_asks_the_edge_does_not_write_a_line_for_each_question(level, root_logger):
+    stream = io.StringIO()
+    set_up_logs(level, stream)
+    logging.getLogger("httpx").info("HTTP Request: POST http://nas/v2/models/x/infer")
+    logging.getLogger("httpcore.http11").debug("receive_response_headers.complete")
+    assert stream.getvalue() == ""
+    logging.getLogger("httpx").error("what matters")
+    assert "what matters" in stream.getvalue()

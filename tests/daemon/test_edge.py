@@ -133,14 +133,6 @@ def test_an_edge_that_is_a_strangers_unencrypted_is_refused_at_the_start(
     assert "https" in told
 
 
-def test_a_version_that_the_home_made_is_not_felled_by_a_model_that_nobody_judged_there() -> None:
-    settings = EdgeTable(url="http://127.0.0.1:1")
-    assert bigger(settings, ["presence"])["presence"].better
-    own = bigger(settings, ["presence"], own=["presence"])["presence"]
-    assert not own.better
-    assert own.budget is not None, "what it disagrees in is measured and shown all the same"
-
-
 def test_what_is_only_supposed_buys_no_share_of_cases(daemon: Daemon, fan: Fan, server: Server) -> None:
     server.start()
     near(daemon, server)
