@@ -15,7 +15,8 @@ from appliance.core.trust.sequences import grown, interval, shares_needed, stake
 from appliance.core.trust.tally import Counted, Tally
 
 LEVEL = 0.05
-"""The probability, over a model's whole life in a home, that anything said of its disagreement is wrong."""
+"""The probability, over a version's whole life in a home, that any interval that is told of its disagreement is wrong; and, besides, that any
+change of its standing is."""
 RISE = 2.0
 """A fallen model rises when it is shown to disagree less often than this many times its budget. To be shown within the budget itself, a
 model that is exactly as good as its card would need audits without end."""
