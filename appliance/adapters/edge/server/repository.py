@@ -95,7 +95,7 @@ class Repository:
             except NotThere as missing:
                 exchange.refuse(404, missing.message)
             except ModelError as broken:
-                exchange.refuse(400, broken.message)
+                exchange.refuse(400, self._shelf.told(broken))
             except asyncio.CancelledError:
                 exchange.refuse(503, "the server stops")
             except Exception:  # noqa: BLE001  whatever it is, the client gets an answer, and others go on

@@ -66,12 +66,16 @@ class Shelf:
             found = self._read(name)
         except ModelError as broken:
             if NAME.fullmatch(name) and (name in self._reasons or len(self._reasons) < MAX_MODELS):
-                self._reasons[name] = broken.message
+                self._reasons[name] = self.told(broken)
             raise
         self._reasons.pop(name, None)
         self._loaded[name] = found
         told = ", ".join(f"{one.version} ({one.digest[:12]})" for one in found.values())
         logger.info("serving %s %s", name, told)
+
+    def told(self, broken: ModelError) -> str:
+        """Return the words of `broken` for who asks: where the shelf lies on this machine is not theirs to know."""
+        return broken.message.replace(f"{self._folder}/", "").replace(str(self._folder), "the shelf")
 
     def load_all(self) -> None:
         """Load what lies in the folder; what is broken is logged, and told in the index. Raises ModelError: the folder can't be read."""

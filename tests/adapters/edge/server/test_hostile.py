@@ -234,6 +234,7 @@ async def test_a_model_that_is_replaced_or_cut_while_it_serves_changes_nothing_u
             said = await ask(server.port, "POST", "/v2/repository/models/presence/load")
             assert said.status == 400
             assert "not the file" in said.json["error"]
+            assert str(shelf.parent) not in said.json["error"], "where the shelf lies is not for who asks"
             index = (await ask(server.port, "POST", "/v2/repository/index")).json
             assert [one["reason"] for one in index if one["name"] == "presence"] == [said.json["error"]]
             assert (await infer(server.port, "presence", ROW)).tobytes() == before.tobytes()
@@ -258,6 +259,7 @@ async def test_what_is_no_model_is_not_served_and_the_index_says_why(shelf) -> N
     async with served(shelf) as server:
         index = (await ask(server.port, "POST", "/v2/repository/index")).json
         states = {one["name"]: (one["state"], one["reason"]) for one in index}
+        assert not any(str(shelf.parent) in reason for _, reason in states.values())
         for name, why in (
             ("other-name", "holds presence"), ("empty", "holds no model"), ("noise", ""), ("linked", "plain file"),
             ("versions", "holds presence"),
