@@ -126,13 +126,13 @@ class Nearby:
             return []
         why = []
         if self._home is not None:
-            asked = {teacher.name for teacher in status.teachers}
+            asked = {(teacher.name, teacher.version) for teacher in status.teachers}
             for name in self._home.classifiers:
                 behind = self._home.edges.get(name)
                 if behind is None:
                     why.append(f"no bigger model stands behind {name}")
-                elif behind.name not in asked:
-                    why.append(f"{behind.name} is asked from the next start on")
+                elif (behind.name, behind.version) not in asked:
+                    why.append(f"{behind.name} {behind.version} is asked from the next start on")
         if status.breaker != "closed":
             why.append(f"away, so the local models decide alone: {status.why}")
         else:

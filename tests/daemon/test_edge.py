@@ -6,9 +6,16 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
+from appliance.adapters.clock import SystemClock
+from appliance.config import appliances, load_settings
+from appliance.core.home import Home
+from appliance.daemon.edging import Nearby
+from appliance.daemon.models import load_models
 from tests.adapters.conftest import ROOT, until_sync
 from tests.daemon.conftest import Daemon, Fan, in_control
 
@@ -163,3 +170,23 @@ def test_a_demo_whose_edge_can_not_be_is_refused_in_words() -> None:
         assert told.returncode == 78
         assert "Traceback" not in told.stderr
         assert "edge" in told.stderr
+
+
+def test_a_version_that_came_with_a_new_config_and_is_not_asked_yet_is_told(tmp_path: Path) -> None:
+    config = tmp_path / "appliance.toml"
+    config.write_text(
+        '[appliances.fan]\nprofile = "air_purifier"\ndevice = "zigbee2mqtt/fan"\n[appliances.fan.channels]\n'
+        'pm2_5 = "zigbee2mqtt/air"\n[edge]\nurl = "http://127.0.0.1:1"\n'
+    )
+    loaded = load_settings(config, {})
+    specs = appliances(loaded)
+    classifiers, _ = load_models(specs)
+    near = Nearby(loaded, classifiers, tmp_path, SystemClock(), lambda answer: None)
+    edges = near.behind(classifiers)
+    told = []
+    for version in (edges["presence"].version, 99):
+        presence = msgspec.structs.replace(edges["presence"], version=version)
+        near.look(Home(specs, classifiers, ZoneInfo("UTC"), edges={**edges, "presence": presence}), 0)
+        (part,) = near.parts()
+        told.append("presence-teacher 99 is asked from the next start on" in (part.detail or ""))
+    assert told == [False, True]
