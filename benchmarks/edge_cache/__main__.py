@@ -145,6 +145,7 @@ def trade_off(homes: int, days: int) -> None:
     session = ort.InferenceSession(teacher.model, providers=["CPUExecutionProvider"])
     steps = np.array(teacher.card.steps)
     streams = [stream(seed, days, local, teacher) for seed in range(homes)]
+    truths = [session.run(["probabilities"], {"features": rows})[0] for rows, _, _ in streams]
     cases = sum(len(rows) for rows, _, _ in streams)
     minutes = sum(total for _, _, total in streams)
     print(
@@ -155,7 +156,7 @@ def trade_off(homes: int, days: int) -> None:
         for width in (*WIDTHS, 0.0):
             looks = hits = wrong = 0
             for number, (rows, walls, _) in enumerate(streams):
-                truth = session.run(["probabilities"], {"features": rows})[0]
+                truth = truths[number]
                 entries = Entries(Path(folder) / f"{width}-{number}", 10_000, 30 * DAY, DAY)
                 exactly = Exactly(10_000)
                 last = None
@@ -188,6 +189,43 @@ def trade_off(homes: int, days: int) -> None:
             print(
                 f"{name:<22}{looks:>6,}{100 * hits / max(looks, 1):>7.1f} %{shown:>14}{100 * low:>12.1f} to {100 * high:.1f} %"
             )
+    without_network(streams, truths, steps)
+
+
+def without_network(streams, truths, steps) -> None:
+    """Print what the cache knows after the network is gone, by buckets as wide as the card says and by exact rows: what was answered before is all there is."""
+    print("\nthe network is gone for the second half:")
+    for name in ("the card's steps", "exact rows"):
+        looks = hits = wrong = 0
+        with tempfile.TemporaryDirectory() as folder:
+            for number, ((rows, walls, _), truth) in enumerate(zip(streams, truths, strict=True)):
+                entries = Entries(Path(folder) / str(number), 10_000, 400 * DAY, DAY)
+                middle = int(walls[0] + walls[-1]) // 2
+                last = None
+                for row, wall, said in zip(rows.tolist(), walls.tolist(), truth.tolist(), strict=True):
+                    exact = name == "exact rows"
+                    case = (
+                        tuple(row)
+                        if exact
+                        else tuple(round(v / step) for v, step in zip(row, steps, strict=True))
+                    )
+                    if case == last:
+                        continue
+                    last = case
+                    if int(wall) < middle:
+                        entries.put(repr(case).encode(), said, int(wall))
+                        continue
+                    looks += 1
+                    found = entries.look(repr(case).encode(), int(wall))
+                    if found.kind == "hit":
+                        hits += 1
+                        wrong += int(np.argmax(found.said)) != int(np.argmax(said))
+                entries.close()
+        low, high = interval(wrong, hits, 0.05)
+        shown = f"{100 * wrong / hits:.1f} % ({100 * low:.1f} to {100 * high:.1f} %)" if hits else "-"
+        print(
+            f"{name:<18}{looks:>7,} lookups, {100 * hits / max(looks, 1):.1f} % known, of them wrong {shown}"
+        )
 
 
 def main() -> None:
