@@ -13,7 +13,7 @@ from appliance.core.events import EdgeAnswered
 from appliance.core.features import FeatureSpec
 from appliance.core.readings import Quality
 from appliance.core.senses import Learned
-from appliance.core.trust import Trust, judge
+from appliance.core.trust import Trust, judge, verdict
 from appliance.core.trust.drawing import next_audit_ns
 
 PACE_NS = SECOND
@@ -141,9 +141,15 @@ def fits(edge: BiggerModel, event: EdgeAnswered) -> bool:
     )
 
 
-def likeliest(edge: BiggerModel, event: EdgeAnswered) -> str:
-    """Return the label that the bigger model finds likeliest; `event` fits it."""
-    return edge.trust.labels[event.probabilities.index(max(event.probabilities))]
+def word(edge: BiggerModel, event: EdgeAnswered, alpha: float) -> str:
+    """Return the label that the bigger model says, sure or not, as its own card has it at the error level `alpha`; `event` fits it.
+
+    The local model's word is judged by sets too, where the rarer label may be the one that fits though the other is likelier. Were that held
+    against the label that the bigger one finds likeliest, a model would disagree with its own twin (docs/audits.md).
+    """
+    label, _, _ = verdict(event.probabilities, None, edge.trust, alpha)
+    assert label is not None, "an event that fits is finite"
+    return label
 
 
 def _heard(

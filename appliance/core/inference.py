@@ -129,7 +129,7 @@ def answered(
         version=model.trust.version,
         edge_version=edge.version,
         local=event.audit,
-        edge=second.likeliest(edge, event),
+        edge=second.word(edge, event, spec.alpha(event.channel)),
         day=_day(home, now),
         budget=edge.budget or 0.0,
         better=edge.better and edge.budget is not None,

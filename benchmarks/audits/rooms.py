@@ -12,7 +12,7 @@ from appliance.adapters.classifier import OnnxClassifier
 from appliance.bundle import Bundle
 from appliance.cli.learning import simulated
 from appliance.core.readings import Quality
-from appliance.core.trust import judge
+from appliance.core.trust import judge, verdict
 from appliance.learn.features import matrix
 from appliance.learn.recipe import load_recipe
 from appliance.learn.recordings import Recording
@@ -66,10 +66,12 @@ def said(name: str, found: Recording, local: Bundle, teacher: Bundle) -> Room:
     ]
     session = ort.InferenceSession(teacher.model, providers=["CPUExecutionProvider"])
     answers = session.run(None, {session.get_inputs()[0].name: more[known]})[0]
+    # As the core does: each model's word is that of its own card's sets.
+    words = [verdict(answer, None, teacher.card.trust)[0] for answer in answers.tolist()]
     return Room(
         name,
         np.array([quality is Quality.GOOD for _, quality, _ in verdicts]),
         np.array([trust.labels.index(label) for label, _, _ in verdicts]),
-        answers.argmax(axis=1),
+        np.array([trust.labels.index(label) for label in words if label is not None]),
         found.labels[known],
     )

@@ -265,3 +265,14 @@ def test_an_answer_of_another_version_does_not_outlive_the_config_that_asked_it(
         "those of before were read as this one's"
     )
     assert asked(made)[-1].version == 3, "a hard case, and the newer one was not asked yet"
+
+
+def test_an_audit_holds_words_of_the_same_kind_against_each_other() -> None:
+    # Sets that are unlike for the two labels: "somebody" alone fits though "nobody" is likelier, as with the shipped cards.
+    sets = Sets((0.1,), ((0.05, 0.9),), (100, 100))
+    trust = msgspec.structs.replace(BIGGER.trust, sets=sets)
+    made = house(msgspec.structs.replace(sometimes(), trust=trust))
+    through(made, 5, 0.33)
+    audits = made.controller.state.appliances["fan"].memory.audits["presence"]
+    assert audits.trials > 10
+    assert audits.disagreed == 0, "both say that somebody is there"

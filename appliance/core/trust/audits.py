@@ -102,7 +102,7 @@ def audited(
     budget: float,
     better: bool,
 ) -> Audits:
-    """Return what is known after the local model was sure of `local` where the bigger one thinks `edge` the likeliest.
+    """Return what is known after the local model was sure of `local` where the bigger one says `edge`, sure or not.
 
     `budget`: the share of held-out rows at which the local card says that they disagree. `better`: whether the bigger model's card shows it
     better than this local one; where it is not, disagreement may be its own error, is shown, and fells nobody.
