@@ -83,7 +83,21 @@ class Nearby:
         if self._edge is None:
             return
         self._edge.seen(cases - self._counted)
+        if home is not self._home:
+            self._meet(home)
         self._home, self._counted = home, cases
+
+    def _meet(self, home: Home) -> None:
+        """Let the bigger models be asked that came with a new config, or with the end of safe mode."""
+        if self._edge is None:
+            return
+        known = {(teacher.name, teacher.version) for teacher in self._edge.status().teachers}
+        for behind in home.edges.values():
+            if (behind.name, behind.version) not in known:
+                try:
+                    self._edge.meet(_teacher(behind.name))
+                except ModelError as broken:
+                    log.warning("%s can't be asked: %s", behind.name, broken)
 
     def status(self) -> "EdgeStatus | None":
         """Return how it is; None where there is none."""
@@ -132,7 +146,7 @@ class Nearby:
                 if behind is None:
                     why.append(f"no bigger model stands behind {name}")
                 elif (behind.name, behind.version) not in asked:
-                    why.append(f"{behind.name} {behind.version} is asked from the next start on")
+                    why.append(f"{behind.name} {behind.version} can't be asked")
         if status.breaker != "closed":
             why.append(f"away, so the local models decide alone: {status.why}")
         else:

@@ -98,6 +98,12 @@ class Edge:
             return
         self._to_look.put(_key(ask), Offered(ask, time.monotonic()))
 
+    def meet(self, teacher: Teacher) -> None:
+        """Let `teacher` be asked from now on, once it has proved itself; another version of one that is known takes its place."""
+        self._teachers[teacher.name] = teacher
+        self._reaching.meet(teacher)
+        self._to_ask.wake()
+
     def seen(self, cases: int) -> None:
         """Note that so many cases were decided, hard or easy: the share that may be asked is of these."""
         self._budget.seen(cases)
@@ -225,7 +231,7 @@ class Edge:
             self._answered += 1
             self._learn(offered, came.said)
             self._tell(ask, came.said, cached=False)
-        elif came.nothing and ask.audit is None:
+        elif came.nothing and ask.audit is None and offered.cached is None:
             self._put(ask, ())
 
     def _learn(self, offered: Offered, said: tuple[float, ...]) -> None:

@@ -71,7 +71,7 @@ class Reaching:
         now_s: Callable[[], float],
     ) -> None:
         self._settings = settings
-        self._teachers = tuple(teachers)
+        self._teachers = {teacher.name: teacher for teacher in teachers}
         self._budget = budget
         self._notices = notices
         self._now_s = now_s
@@ -83,6 +83,7 @@ class Reaching:
         self.failed: dict[str, int] = {}
         self._took_ms: deque[float] = deque(maxlen=128)
         self._exchange: Exchange | None = None
+        self._questions: type[Questions] | None = None
 
     async def open(self) -> None:
         """Import what speaks HTTP, in a thread. Raises ConfigError where it is not installed; then nothing is ever asked."""
@@ -99,9 +100,15 @@ class Reaching:
                 hint="pip install 'appliance[edge]', or remove [edge]",
             ) from None
         self._exchange = http.Exchange(self._settings)
-        self.beliefs = {
-            teacher.name: Belief(asking.Questions(teacher, self._exchange)) for teacher in self._teachers
-        }
+        self._questions = asking.Questions
+        for teacher in self._teachers.values():
+            self.meet(teacher)
+
+    def meet(self, teacher: Teacher) -> None:
+        """Ask `teacher` too; one that is known by this name already is not believed any more."""
+        self._teachers[teacher.name] = teacher
+        if self._exchange is not None and self._questions is not None:
+            self.beliefs[teacher.name] = Belief(self._questions(teacher, self._exchange))
 
     async def close(self) -> None:
         """Close the connection."""
@@ -146,7 +153,7 @@ class Reaching:
             said = await self._spent(belief.questions.case(row, deadline_s))
         except Unanswered as failure:
             self._note(belief, failure)
-            return Outcome(nothing=failure.whose != "link")
+            return Outcome(nothing=failure.whose == "row")
         self._took_ms.append((loop.time() - began) * 1e3)
         self.link.settle(self._now_s(), None)
         belief.breaker.settle(self._now_s(), None)

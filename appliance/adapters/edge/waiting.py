@@ -31,6 +31,10 @@ class Waiting(Generic[T]):
         self._items[key] = item
         self._came.set()
 
+    def wake(self) -> None:
+        """Let whoever waits look again."""
+        self._came.set()
+
     def pop(self) -> tuple[object, T] | None:
         """Return the key and item that has waited longest, and no longer lets it wait; None where none waits."""
         if not self._items:
