@@ -170,6 +170,11 @@ def acknowledged(spec: Appliance, state: ApplianceState, event: AlarmAcknowledge
     return state if not waiting else replace(state, memory=replace(state.memory, acknowledged=seen))
 
 
+def tells_of(event: Labelled, now: Instant) -> bool:
+    """Return whether a label tells of `now`, and not of the past alone."""
+    return event.since_ns <= now.wall_ns <= event.until_ns + NOW_NS
+
+
 def labelled(
     spec: Appliance, state: ApplianceState, event: Labelled, trust: Trust | None, now: Instant
 ) -> ApplianceState:
@@ -182,7 +187,7 @@ def labelled(
         or not said.probabilities
         or trust is None
         or event.label not in trust.labels
-        or not event.since_ns <= now.wall_ns <= event.until_ns + NOW_NS
+        or not tells_of(event, now)
         or (age := now.since(said.at)) is None
         or age > said.max_age_ns
     ):

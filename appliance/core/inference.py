@@ -149,7 +149,7 @@ def labelled(
         or not said.probabilities
         or spec.models[event.channel] not in home.edges
         or event.label not in model.labels
-        or not event.since_ns <= now.wall_ns <= event.until_ns + hands.NOW_NS
+        or not hands.tells_of(event, now)
     ):
         return state
     audits = told(

@@ -42,7 +42,7 @@ DAYS_TOLD = 2_900_000
 class Nearby:
     """The edge of one home; where the config names none, nothing happens. `answer` gets what it says, on the loop.
 
-    `classifiers` are those that a bigger model may stand behind.
+    It asks the bigger models of the home that it was shown last (`look`).
 
     Raises:
         ConfigError: its address, token or certificates can't be used.
@@ -51,7 +51,6 @@ class Nearby:
     def __init__(
         self,
         loaded: Loaded,
-        classifiers: Mapping[str, Classifier],
         folder: Path,
         clock: SystemClock,
         answer: Callable[[EdgeAnswered], None],
@@ -61,8 +60,7 @@ class Nearby:
         self._home: Home | None = None
         self._counted = 0
         if settings is not None:
-            teachers = {one.name: _teacher(one.name) for one in bigger(settings, classifiers).values()}
-            self._edge = _client(loaded, settings, teachers, folder / CACHE, clock, answer)
+            self._edge = _client(loaded, settings, folder / CACHE, clock, answer)
 
     @property
     def offer(self) -> Callable[[AskEdge], None] | None:
@@ -79,25 +77,21 @@ class Nearby:
             await self._edge.run()
 
     def look(self, home: Home, cases: int) -> None:
-        """Tell the budget that `home` had so many `cases` since its start (`Control.cases`); call it every second."""
+        """Tell the budget that `home` had so many `cases` since its start (`Control.cases`), and let its bigger models be asked: those of the
+        start, of a new config, or of the end of safe mode. Call it as the home is made, and every second.
+        """
         if self._edge is None:
             return
         self._edge.seen(cases - self._counted)
         if home is not self._home:
-            self._meet(home)
+            known = {(one.name, one.version) for one in self._edge.status().teachers}
+            for behind in home.edges.values():
+                if (behind.name, behind.version) not in known:
+                    try:
+                        self._edge.meet(teacher(behind.name))
+                    except ModelError as broken:
+                        log.warning("%s can't be asked: %s", behind.name, broken)
         self._home, self._counted = home, cases
-
-    def _meet(self, home: Home) -> None:
-        """Let the bigger models be asked that came with a new config, or with the end of safe mode."""
-        if self._edge is None:
-            return
-        known = {(teacher.name, teacher.version) for teacher in self._edge.status().teachers}
-        for behind in home.edges.values():
-            if (behind.name, behind.version) not in known:
-                try:
-                    self._edge.meet(_teacher(behind.name))
-                except ModelError as broken:
-                    log.warning("%s can't be asked: %s", behind.name, broken)
 
     def status(self) -> "EdgeStatus | None":
         """Return how it is; None where there is none."""
@@ -140,7 +134,7 @@ class Nearby:
             return []
         why = []
         if self._home is not None:
-            asked = {(teacher.name, teacher.version) for teacher in status.teachers}
+            asked = {(one.name, one.version) for one in status.teachers}
             for name in self._home.classifiers:
                 behind = self._home.edges.get(name)
                 if behind is None:
@@ -150,11 +144,7 @@ class Nearby:
         if status.breaker != "closed":
             why.append(f"away, so the local models decide alone: {status.why}")
         else:
-            why += [
-                f"{teacher.name} is not believed: {teacher.why}"
-                for teacher in status.teachers
-                if not teacher.believed
-            ]
+            why += [f"{one.name} is not believed: {one.why}" for one in status.teachers if not one.believed]
         why += status.weaknesses
         return [PartView("edge", "degraded" if why else "ok", "; ".join(why) or None)]
 
@@ -162,7 +152,6 @@ class Nearby:
 def _client(
     loaded: Loaded,
     settings: EdgeTable,
-    teachers: "Mapping[str, Teacher]",
     cache: Path,
     clock: SystemClock,
     answer: Callable[[EdgeAnswered], None],
@@ -178,10 +167,11 @@ def _client(
         if name not in ("tls", "token")
     }
     token = identity.secret(settings.token_file, loaded.folder, key="edge.token_file", what="token")
-    return Edge(EdgeSettings(**given, tls=tls, token=token), teachers, cache, answer, clock)
+    return Edge(EdgeSettings(**given, tls=tls, token=token), {}, cache, answer, clock)
 
 
-def _teacher(name: str) -> "Teacher":
+def teacher(name: str) -> "Teacher":
+    """Return what the client is told of the bigger model `name`, from its bundle. Raises ModelError."""
     from appliance.adapters.edge.terms import Teacher  # noqa: PLC0415  only where there is an edge
     from appliance.bundle import TEACHER_OPERATORS, load_bundle, shipped  # noqa: PLC0415
 
@@ -283,24 +273,24 @@ def _bigger(model: str, name: str, audits_a_day: int) -> BiggerModel:
 
     bundle = load_bundle(shipped(model))
     local = bundle.card
-    teacher = load_bundle(shipped(name), allowed=TEACHER_OPERATORS).card
-    if set(teacher.labels) != set(local.labels):
+    card = load_bundle(shipped(name), allowed=TEACHER_OPERATORS).card
+    if set(card.labels) != set(local.labels):
         raise ModelError(
-            f"{name} says {', '.join(teacher.labels)}, and {model} {', '.join(local.labels)}",
+            f"{name} says {', '.join(card.labels)}, and {model} {', '.join(local.labels)}",
             hint=f"name another in [edge.models]: {model} = ...",
         )
-    if len(teacher.steps) != len(teacher.features.features) or not all(step > 0 for step in teacher.steps):
+    if len(card.steps) != len(card.features.features) or not all(step > 0 for step in card.steps):
         raise ModelError(
             f"the card of {name} does not say which cases are alike",
             hint="train it anew: appliance learn run",
         )
     return BiggerModel(
         name,
-        teacher.version,
-        teacher.features,
-        teacher.trust,
-        teacher.steps,
-        teacher.against is not None and teacher.against.shows_better_than(bundle.digest),
+        card.version,
+        card.features,
+        card.trust,
+        card.steps,
+        card.against is not None and card.against.shows_better_than(bundle.digest),
         local.disagreement,
         DAY_NS // audits_a_day if audits_a_day else 0,
     )

@@ -152,7 +152,7 @@ async def _live(
     try:
         restored = store.start()
         classifiers, missing = life.models(specs)
-        edge = Nearby(loaded, classifiers, folder, clock, lambda answer: control.turn([answer], clock()))
+        edge = Nearby(loaded, folder, clock, lambda answer: control.turn([answer], clock()))
         home = Home(
             specs,
             classifiers,
@@ -160,6 +160,7 @@ async def _live(
             edges=edge.behind(classifiers),
             observe=observe,
         )
+        edge.look(home, 0)
         if not life.kept:  # a kept one was let pass when it was new
             refuse(loaded, home)
         now = clock()

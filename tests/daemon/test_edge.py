@@ -202,7 +202,7 @@ def test_a_version_that_no_bundle_here_has_is_told_as_not_asked(tmp_path: Path) 
     loaded = load_settings(config, {})
     specs = appliances(loaded)
     classifiers, _ = load_models(specs)
-    near = Nearby(loaded, classifiers, tmp_path, SystemClock(), lambda answer: None)
+    near = Nearby(loaded, tmp_path, SystemClock(), lambda answer: None)
     edges = near.behind(classifiers)
     told = []
     for version in (edges["presence"].version, 99):

@@ -63,15 +63,19 @@ def forget_readings(connection: sqlite3.Connection, limits: Limits, now_wall_ns:
     What is too old goes a batch at a time, from the old end up to the first batch that is young enough. The newest batch
     always stays: numbers go on from it.
     """
-    low, newest = spans.oldest(connection), connection.execute("SELECT MAX(first) FROM batches").fetchone()[0]
+    rows = spans.oldest_row(connection)
+    low = spans.oldest_packed(connection) if rows is None else rows
+    newest = connection.execute("SELECT MAX(first) FROM batches").fetchone()[0]
     if low is None or newest is None:
         return False
     too_much = _bytes(connection) > limits.max_mb << 20
     young = connection.execute(
         "SELECT MIN(first) FROM batches WHERE high >= ?", (now_wall_ns - limits.readings_days * DAY_NS,)
     ).fetchone()[0]
-    step = STEP_READINGS if connection.execute("SELECT MIN(seq) FROM readings").fetchone()[0] else STEP_PACKED
-    until = min(low + step, newest if too_much or young is None else min(young, newest))
+    until = min(
+        low + (STEP_PACKED if rows is None else STEP_READINGS),
+        newest if too_much or young is None else min(young, newest),
+    )
     if until <= low:
         return False
     # A pack is forgotten whole: it lies in its batch from end to end.

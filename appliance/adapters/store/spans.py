@@ -26,9 +26,19 @@ def newest(connection: sqlite3.Connection) -> int:
 
 def oldest(connection: sqlite3.Connection) -> int | None:
     """Return the least number that is left, or None. Raises sqlite3.Error."""
+    found = oldest_row(connection)
+    return oldest_packed(connection) if found is None else found
+
+
+def oldest_row(connection: sqlite3.Connection) -> int | None:
+    """Return the least number that lies in a row of an earlier version, or None. Raises sqlite3.Error."""
     found = connection.execute("SELECT MIN(seq) FROM readings").fetchone()[0]
-    if found is None and packed(connection):
-        found = connection.execute("SELECT MIN(first) FROM packs").fetchone()[0]
+    return None if found is None else int(found)
+
+
+def oldest_packed(connection: sqlite3.Connection) -> int | None:
+    """Return the least number that lies in a pack, or None. Raises sqlite3.Error."""
+    found = connection.execute("SELECT MIN(first) FROM packs").fetchone()[0] if packed(connection) else None
     return None if found is None else int(found)
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from appliance.adapters.edge.terms import Teacher
 from appliance.bundle import TEACHER_OPERATORS, Bundle, load_bundle, shipped, write_bundle
+from appliance.daemon import edging
 from tests.adapters.conftest import free_port, until, until_sync
 from tests.adapters.edge.conftest import Home, at_home, settings
 
@@ -30,17 +31,8 @@ def bundle() -> Bundle:
 
 
 @pytest.fixture(scope="module")
-def teacher(bundle: Bundle) -> Teacher:
-    return Teacher(
-        NAME,
-        bundle.card.version,
-        bundle.digest,
-        bundle.card.labels,
-        len(bundle.card.features.features),
-        tuple(map(tuple, bundle.golden_rows.tolist())),
-        tuple(map(tuple, bundle.golden_probabilities.tolist())),
-        bundle.card.steps,
-    )
+def teacher() -> Teacher:
+    return edging.teacher(NAME)
 
 
 class Program:
